@@ -1,0 +1,18 @@
+"""Writes the new project's .env and says what comes next. Needs no network."""
+
+import runpy
+
+PROJECT_SLUG = {{cookiecutter.project_slug | tojson}}
+
+runpy.run_path("scripts/make_env.py", run_name="__main__")
+print(
+    f"""
+{PROJECT_SLUG} is ready. Next:
+
+    cd {PROJECT_SLUG}
+    make run
+    docker-compose up
+
+The second serves it at http://127.0.0.1:8000 with nothing else installed, the third on PostgreSQL and Redis.
+"""
+)

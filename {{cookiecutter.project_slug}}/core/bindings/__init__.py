@@ -1,0 +1,5 @@
+"""REST and subscriptions over one WebSocket."""
+
+from core.bindings.demultiplexer import WebsocketDemultiplexer
+
+__all__ = ["WebsocketDemultiplexer"]

@@ -1,0 +1,115 @@
+"""System checks: whether the settings of ``core`` are valid and every feature finds what it needs.
+
+| id | what it says |
+|---|---|
+| core.E001 | ``CORE`` or one of its sections is not a dictionary |
+| core.E002 | a section that does not exist |
+| core.E003 | a key that does not exist |
+| core.E004 | a value of the wrong type, or out of its range |
+| core.E005 | a feature is on without something that it needs |
+| core.W001 | the channel layer is in memory, though ``DEBUG`` is off |
+| core.W002 | the cache is in local memory, though ``DEBUG`` is off |
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+from core.conf import core_settings, problems
+
+logger = logging.getLogger(__name__)
+
+_REST = ("rest_framework",)
+_SOCKETS = ("channels", "rest_framework")
+# The applications that each feature stands on.
+NEEDED_APPS: Mapping[str, tuple[str, ...]] = {
+    "BATCH": _REST,
+    "ROUTERS": _REST,
+    "CACHING": _REST,
+    "ETAGS": _REST,
+    "BULK": _REST,
+    "REACTIVE": _SOCKETS,
+    "BINDINGS": _SOCKETS,
+}
+SOCKET_FEATURES = frozenset({"REACTIVE", "BINDINGS"})
+
+
+def check_settings(**_: object) -> list[checks.CheckMessage]:
+    """Report what is wrong with ``CORE``, and with the rest of the settings as far as the features need it."""
+    if found := problems(getattr(settings, "CORE", {})):
+        return [checks.Error(each.message, hint=each.hint, id=each.id) for each in found]
+    enabled = core_settings.enabled()
+    return [*_missing_apps(enabled), *_missing_services(enabled), *_private_memory(enabled)]
+
+
+def _missing_apps(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
+    for feature in sorted(enabled):
+        for app in NEEDED_APPS[feature]:
+            if not apps.is_installed(app):
+                yield checks.Error(
+                    f"{feature} is on, but {app!r} is not in INSTALLED_APPS.",
+                    hint=f"Add it, or switch the feature off with CORE_{feature}_ENABLED=false.",
+                    id="core.E005",
+                )
+
+
+def _missing_services(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
+    for feature in sorted(enabled & SOCKET_FEATURES):
+        if not _backend("CHANNEL_LAYERS"):
+            yield checks.Error(
+                f"{feature} is on, but CHANNEL_LAYERS has no 'default' with a BACKEND.",
+                hint=f"Add one, or switch the feature off with CORE_{feature}_ENABLED=false.",
+                id="core.E005",
+            )
+        if not getattr(settings, "ASGI_APPLICATION", None):
+            yield checks.Error(
+                f"{feature} is on, but ASGI_APPLICATION is not set.",
+                hint=f"Point it at the application, or switch the feature off with CORE_{feature}_ENABLED=false.",
+                id="core.E005",
+            )
+    if "CACHING" in enabled and _backend("CACHES").endswith(".DummyCache"):
+        yield checks.Error(
+            "CACHING is on, but the default cache is a DummyCache, which keeps nothing.",
+            hint="Choose another cache, or switch the feature off with CORE_CACHING_ENABLED=false.",
+            id="core.E005",
+        )
+
+
+def _private_memory(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
+    if settings.DEBUG:
+        return
+    if enabled & SOCKET_FEATURES and _backend("CHANNEL_LAYERS").endswith(".InMemoryChannelLayer"):
+        yield checks.Warning(
+            "The channel layer is in memory: what one process sends, no other process hears.",
+            hint="Set REDIS_URL, unless the whole site is one process.",
+            id="core.W001",
+        )
+    if "CACHING" in enabled and _backend("CACHES").endswith(".LocMemCache"):
+        yield checks.Warning(
+            "The cache is in local memory: every process keeps its own, and its own counts for throttling.",
+            hint="Set REDIS_URL, unless the whole site is one process.",
+            id="core.W002",
+        )
+
+
+def _backend(setting: str) -> str:
+    configured: Any = getattr(settings, setting, None) or {}
+    return str(configured.get("default", {}).get("BACKEND", ""))
+
+
+def require_valid_settings() -> None:
+    """Do what a server that runs no system checks (daphne, uvicorn) should do before it starts.
+
+    Raises ``ImproperlyConfigured`` with all errors of ``check_settings``; its warnings are logged.
+    """
+    messages = check_settings()
+    errors = [message for message in messages if message.level >= checks.ERROR]
+    if errors:
+        raise ImproperlyConfigured("\n".join(f"{error.msg} {error.hint} ({error.id})" for error in errors))
+    for message in messages:
+        logger.warning("%s %s (%s)", message.msg, message.hint, message.id)

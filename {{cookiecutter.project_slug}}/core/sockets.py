@@ -1,0 +1,145 @@
+"""What every WebSocket passes before it reaches its consumer: where it comes from, and who opened it.
+
+A refusal accepts the handshake and closes at once with a code of its own, because a browser shows the code of a
+close and hides the status of a refused handshake.
+
+| code | meaning |
+|---|---|
+| 4401 | the credentials are not valid |
+| 4403 | the page that opened the socket is not one of this site's |
+| 4404 | no socket is served under this path |
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import URLRouter
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+from django.urls import URLPattern, URLResolver, re_path
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+
+from core.supervisor import Application, Receive, Scope, Send
+
+
+class CloseCode(IntEnum):
+    """Why the server closed a socket (RFC 6455 leaves 4000 to 4999 to the application)."""
+
+    NOT_AUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    NOT_FOUND = 4404
+
+
+def websocket_application(routes: Iterable[URLPattern | URLResolver]) -> Application:
+    """Return the ASGI application for the scope ``websocket``: ``routes`` behind both gates, and a catch-all."""
+    refused: Any = Refusal.as_asgi(code=CloseCode.NOT_FOUND)
+    router = URLRouter([*routes, re_path("", refused)])
+    return OriginGate(CredentialsGate(router, AuthMiddlewareStack(router)))
+
+
+class Refusal(AsyncWebsocketConsumer):
+    """Accepts and closes with ``code``."""
+
+    code = CloseCode.NOT_FOUND
+
+    async def connect(self) -> None:
+        """Refuse."""
+        await self.accept()
+        await self.close(code=self.code)
+
+
+class OriginGate:
+    """Refuses sockets opened by pages of other sites.
+
+    A browser sends the session cookie along with a socket whatever page opens it, and no CSRF token stands in the
+    way; what it cannot do is lie about ``Origin``. So an origin must be an allowed host. Programs send none: they
+    pass, unless they bring a session cookie, which only browsers should.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the scope on, or refuse it."""
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin")
+        if origin is None:
+            allowed = not _has_session_cookie(headers.get(b"cookie", b""))
+        else:
+            allowed = is_allowed_origin(_text(origin), _text(headers.get(b"host", b"")))
+        application = self.application if allowed else Refusal.as_asgi(code=CloseCode.FORBIDDEN)
+        await application(scope, receive, send)
+
+
+def is_allowed_origin(origin: str, host: str) -> bool:
+    """Tell whether the page at ``origin`` may open a socket that was addressed to ``host``.
+
+    ``ALLOWED_HOSTS`` decides as it does for requests, except for ``"*"``: a site that answers under any name still
+    listens to its own pages only.
+    """
+    try:
+        parts = urlsplit(origin)
+        domain = (parts.hostname or "").lower()
+    except ValueError:
+        return False
+    if parts.scheme not in {"http", "https"} or not domain:
+        return False
+    if ":" in domain:
+        domain = f"[{domain}]"
+    allowed = settings.ALLOWED_HOSTS
+    if settings.DEBUG and not allowed:
+        allowed = [".localhost", "127.0.0.1", "[::1]"]
+    if validate_host(domain, [each for each in allowed if each != "*"]):
+        return True
+    return "*" in allowed and domain == split_domain_port(host)[0]
+
+
+def _has_session_cookie(header: bytes) -> bool:
+    try:
+        return settings.SESSION_COOKIE_NAME in SimpleCookie(_text(header))
+    except CookieError:
+        return settings.SESSION_COOKIE_NAME.encode() in header
+
+
+class CredentialsGate:
+    """Puts the caller into ``scope["user"]``: by ``Authorization: Token <key>`` if given, else by the session."""
+
+    def __init__(self, application: Application, with_session: Application) -> None:
+        self.application = application
+        self.with_session = with_session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the scope on with its user, or refuse a token that is not valid."""
+        authorization = dict(scope["headers"]).get(b"authorization")
+        if authorization is None:
+            await self.with_session(scope, receive, send)
+            return
+        user = await _user_of_token(_text(authorization))
+        if user is None:
+            await Refusal.as_asgi(code=CloseCode.NOT_AUTHENTICATED)(scope, receive, send)
+            return
+        await self.application({**scope, "user": user}, receive, send)
+
+
+@database_sync_to_async
+def _user_of_token(authorization: str) -> Any:
+    """Return the active user whose token this is; None for anything else."""
+    scheme, _, key = authorization.strip().partition(" ")
+    if scheme.lower() != TokenAuthentication.keyword.lower():
+        return None
+    try:
+        user, _token = TokenAuthentication().authenticate_credentials(key.strip())
+    except AuthenticationFailed:
+        return None
+    return user
+
+
+def _text(header: bytes) -> str:
+    return header.decode("latin-1")

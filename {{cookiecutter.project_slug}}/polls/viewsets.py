@@ -1,0 +1,55 @@
+"""The REST API: ``/api/questions/`` and ``/api/choices/``."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import ModelViewSet
+
+from polls.filters import ChoiceFilter, QuestionFilter
+from polls.models import Choice, Question
+from polls.serializers import ChoiceSerializer, QuestionSerializer
+
+
+class QuestionViewSet(ModelViewSet[Question]):
+    """Questions that the caller may see, each with its choices."""
+
+    queryset = Question.objects.prefetch_related("choices")
+    serializer_class = QuestionSerializer
+    filterset_class = QuestionFilter
+    ordering_fields = ("id", "question_text", "published", "created_at")
+    ordering = ("id",)
+
+    def get_queryset(self) -> QuerySet[Question]:
+        """Apply the rule of who may see what."""
+        return Question.objects.visible_to(self.request.user).prefetch_related("choices")
+
+    def perform_create(self, serializer: BaseSerializer[Question]) -> None:
+        """Make the caller the owner."""
+        serializer.save(owner=self.request.user)
+
+
+class ChoiceViewSet(ModelViewSet[Choice]):
+    """Choices of the questions that the caller may see."""
+
+    queryset = Choice.objects.all()
+    serializer_class = ChoiceSerializer
+    filterset_class = ChoiceFilter
+    ordering_fields = ("id", "choice_text", "votes")
+    ordering = ("id",)
+
+    def get_queryset(self) -> QuerySet[Choice]:
+        """Apply the rule of who may see what."""
+        return Choice.objects.visible_to(self.request.user)
+
+    @extend_schema(request=None, responses=ChoiceSerializer)
+    @action(detail=True, methods=["post"], permission_classes=[AllowAny])
+    def vote(self, request: Request, pk: str) -> Response:
+        """Count one vote for this choice; open to all."""
+        choice = self.get_object()
+        Choice.objects.filter(pk=choice.pk).vote()
+        choice.refresh_from_db(fields=["votes"])
+        return Response(self.get_serializer(choice).data)

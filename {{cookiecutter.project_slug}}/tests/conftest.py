@@ -1,0 +1,84 @@
+"""Fixtures that tests of every part share."""
+
+import uuid
+
+import pytest
+from channels.layers import channel_layers
+from django.contrib.auth.models import Permission, User
+from rest_framework.test import APIClient
+
+from polls.models import Choice, Question
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(settings):
+    """Throttles count in the cache: no test starts with the count of another.
+
+    A prefix, because emptying a cache on Redis would empty it for all who share that Redis.
+    """
+    own = uuid.uuid4().hex
+    settings.CACHES = {
+        alias: {**options, "KEY_PREFIX": f"{options.get('KEY_PREFIX', '')}-{own}"}
+        for alias, options in settings.CACHES.items()
+    }
+
+
+@pytest.fixture
+def api():
+    """A client nobody has logged in with."""
+    return APIClient()
+
+
+def _user(name, **attributes):
+    return User.objects.create_user(name, password=f"{name}-password", **attributes)
+
+
+@pytest.fixture
+def stranger(db):
+    """A user without any permission."""
+    return _user("stranger")
+
+
+@pytest.fixture
+def author(db):
+    """A user who may add, change and delete questions and choices."""
+    user = _user("author")
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="polls"))
+    return user
+
+
+@pytest.fixture
+def staff(db):
+    """A user who sees everything and may write everything."""
+    user = _user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="polls"))
+    return user
+
+
+@pytest.fixture
+def question(author):
+    """A published question of ``author`` with two choices."""
+    question = Question.objects.create(question_text="Tea or coffee?", owner=author)
+    for text in ("Tea", "Coffee"):
+        Choice.objects.create(question=question, choice_text=text)
+    return question
+
+
+@pytest.fixture
+def hidden_question(author):
+    """A question of ``author`` that is not published, with one choice."""
+    question = Question.objects.create(question_text="Surprise?", owner=author, published=False)
+    Choice.objects.create(question=question, choice_text="Yes")
+    return question
+
+
+@pytest.fixture(params=["memory", "redis"])
+def channel_layer(request, settings):
+    """Runs a test on both channel layers; the one on Redis needs ``REDIS_URL``."""
+    if request.param == "memory":
+        settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    elif not settings.REDIS_URL:
+        pytest.skip("REDIS_URL is not set")
+    channel_layers.backends.clear()
+    yield request.param
+    channel_layers.backends.clear()

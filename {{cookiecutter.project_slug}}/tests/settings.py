@@ -1,0 +1,29 @@
+"""Settings of the tests: the project's own, on an environment that does not depend on anybody's ``.env``.
+
+``DATABASE_URL`` and ``REDIS_URL`` of the real environment are honoured, so that the same tests run on SQLite and
+PostgreSQL, in memory and on Redis.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["ENV_FILE"] = os.devnull
+os.environ["DEBUG"] = "true"
+os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 40
+os.environ["ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
+# Runs that share a Redis, and workers of one run, must not meet in it.
+os.environ["REDIS_PREFIX"] = f"test-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}-" + os.environ.get(
+    "PYTEST_XDIST_WORKER", "main"
+)
+
+from config.settings import *  # noqa: F403
+from config.settings import DATABASES, REST_FRAMEWORK
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, because threads that write to an in-memory database do not wait for each other as they do in life.
+    _folder = Path(tempfile.gettempdir()) / f"test-db-{os.getpid()}"
+    DATABASES["default"]["TEST"] = {"NAME": f"{_folder}.sqlite3"}
+# Tests count on being answered; those of the throttles set rates of their own.
+REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = dict.fromkeys(("anon", "user", "token"), "100000/min")
