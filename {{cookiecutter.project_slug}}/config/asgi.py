@@ -2,25 +2,27 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# Sets Django up: nothing that touches models may be imported before.
-http_application = get_asgi_application()
+# Nothing that touches models may be imported before.
+django.setup(set_prefix=False)
 
 from channels.routing import ChannelNameRouter, ProtocolTypeRouter  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
 
 from core.checks import require_valid_settings  # noqa: E402
 from core.routing import websocket_urlpatterns, worker_channels  # noqa: E402
 from core.sockets import websocket_application  # noqa: E402
 from core.supervisor import Supervised, supervisor  # noqa: E402
 
+# daphne and uvicorn run no system checks.
 require_valid_settings()
 
 application = Supervised(
     ProtocolTypeRouter(
         {
-            "http": http_application,
+            "http": get_asgi_application(),
             "websocket": websocket_application(websocket_urlpatterns()),
             "channel": ChannelNameRouter(worker_channels()),
         }

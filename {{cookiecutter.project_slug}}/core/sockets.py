@@ -12,15 +12,14 @@ close and hides the status of a refused handshake.
 
 from collections.abc import Iterable
 from enum import IntEnum
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
-from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import URLRouter
 from django.conf import settings
+from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 from django.urls import URLPattern, URLResolver, re_path
 from rest_framework.authentication import TokenAuthentication
@@ -39,20 +38,20 @@ class CloseCode(IntEnum):
 
 def websocket_application(routes: Iterable[URLPattern | URLResolver]) -> Application:
     """Return the ASGI application for the scope ``websocket``: ``routes`` behind both gates, and a catch-all."""
-    refused: Any = Refusal.as_asgi(code=CloseCode.NOT_FOUND)
-    router = URLRouter([*routes, re_path("", refused)])
+    catch_all: Any = refusal(CloseCode.NOT_FOUND)
+    router = URLRouter([*routes, re_path("", catch_all)])
     return OriginGate(CredentialsGate(router, AuthMiddlewareStack(router)))
 
 
-class Refusal(AsyncWebsocketConsumer):
-    """Accepts and closes with ``code``."""
+def refusal(code: CloseCode) -> Application:
+    """Return an application that accepts a socket and closes it with ``code``."""
 
-    code = CloseCode.NOT_FOUND
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": int(code)})
 
-    async def connect(self) -> None:
-        """Refuse."""
-        await self.accept()
-        await self.close(code=self.code)
+    return refuse
 
 
 class OriginGate:
@@ -74,7 +73,7 @@ class OriginGate:
             allowed = not _has_session_cookie(headers.get(b"cookie", b""))
         else:
             allowed = is_allowed_origin(_text(origin), _text(headers.get(b"host", b"")))
-        application = self.application if allowed else Refusal.as_asgi(code=CloseCode.FORBIDDEN)
+        application = self.application if allowed else refusal(CloseCode.FORBIDDEN)
         await application(scope, receive, send)
 
 
@@ -102,10 +101,7 @@ def is_allowed_origin(origin: str, host: str) -> bool:
 
 
 def _has_session_cookie(header: bytes) -> bool:
-    try:
-        return settings.SESSION_COOKIE_NAME in SimpleCookie(_text(header))
-    except CookieError:
-        return settings.SESSION_COOKIE_NAME.encode() in header
+    return settings.SESSION_COOKIE_NAME in parse_cookie(_text(header))
 
 
 class CredentialsGate:
@@ -123,7 +119,7 @@ class CredentialsGate:
             return
         user = await _user_of_token(_text(authorization))
         if user is None:
-            await Refusal.as_asgi(code=CloseCode.NOT_AUTHENTICATED)(scope, receive, send)
+            await refusal(CloseCode.NOT_AUTHENTICATED)(scope, receive, send)
             return
         await self.application({**scope, "user": user}, receive, send)
 

@@ -88,10 +88,12 @@ class Supervisor:
 
     async def _keep(self, name: str, job: Job) -> None:
         pause = FIRST_PAUSE
-        while True:
+        while not self._stopped:
             started = time.monotonic()
             try:
                 await job()
+                if self._stopped:  # it swallowed the cancellation
+                    return
                 logger.error("The background job %r ended by itself; it starts again in %s s.", name, pause)
             except Exception:
                 logger.exception("The background job %r failed; it starts again in %s s.", name, pause)

@@ -23,14 +23,11 @@ def is_free(port: int) -> bool:
 
 def main() -> None:
     """Read the port from the command line."""
-    try:
-        wanted = int(sys.argv[1])
-        candidates = [wanted, *range(wanted + 1, min(wanted + 100, 65536))]
-        if not 0 < wanted < 65536:
-            raise ValueError
-    except (IndexError, ValueError):
+    argument = "".join(sys.argv[1:2])
+    wanted = int(argument) if argument.isdecimal() else 0
+    if not 0 < wanted < 65536:
         sys.exit("Give a port between 1 and 65535, as in: make run PORT=8000")
-    port = next(filter(is_free, candidates), None)
+    port = next(filter(is_free, range(wanted, min(wanted + 100, 65536))), None)
     if port is None:
         sys.exit(f"Port {wanted} of {HOST} is in use, and so are those after it. Try: make run PORT=9000")
     if port != wanted:

@@ -31,7 +31,7 @@ def main() -> None:
     except FileExistsError:
         print(".env is there already: left as it is.", file=sys.stderr)
         return
-    with Path(descriptor).open("w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(filled_in(example))
 
 

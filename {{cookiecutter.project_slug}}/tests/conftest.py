@@ -5,6 +5,7 @@ import uuid
 import pytest
 from channels.layers import channel_layers
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from rest_framework.test import APIClient
 
 from polls.models import Choice, Question
@@ -21,6 +22,18 @@ def _own_cache(settings):
         alias: {**options, "KEY_PREFIX": f"{options.get('KEY_PREFIX', '')}-{own}"}
         for alias, options in settings.CACHES.items()
     }
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Ends sessions that threads of tests left open: PostgreSQL drops no database that somebody uses."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""System checks, by their ids."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+
+from core.checks import check_settings, require_valid_settings
+
+MEMORY = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+LOCAL = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+def ids():
+    return [message.id for message in check_settings()]
+
+
+def test_the_project_as_generated_has_nothing_to_report(settings):
+    settings.DEBUG = True
+    assert ids() == []
+
+
+def test_check_fails_on_an_unknown_key_and_names_it(settings):
+    settings.CORE = {"BULK": {"MAX_ROW": 1}}
+    with pytest.raises(CommandError, match="MAX_ROW"):
+        call_command("check")
+
+
+@pytest.mark.parametrize("feature", ["REACTIVE", "BINDINGS"])
+def test_a_socket_feature_without_channel_layer_is_an_error(settings, feature):
+    settings.DEBUG = True
+    settings.CORE = {"REACTIVE": {"ENABLED": False}, "BINDINGS": {"ENABLED": False}} | {feature: {"ENABLED": True}}
+    settings.CHANNEL_LAYERS = {}
+    (message,) = check_settings()
+    assert message.id == "core.E005"
+    assert feature in message.msg
+    assert f"CORE_{feature}_ENABLED=false" in message.hint
+
+
+def test_socket_features_without_asgi_application_are_errors(settings):
+    settings.DEBUG = True
+    settings.ASGI_APPLICATION = None
+    assert ids() == ["core.E005", "core.E005"]
+
+
+def test_a_feature_whose_application_is_missing_is_an_error(settings):
+    settings.DEBUG = True
+    settings.CORE = {"REACTIVE": {"ENABLED": False}}
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "channels"]
+    (message,) = check_settings()
+    assert message.id == "core.E005"
+    assert "'channels'" in message.msg
+
+
+def test_caching_in_a_cache_that_keeps_nothing_is_an_error(settings):
+    settings.DEBUG = True
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    assert ids() == ["core.E005"]
+
+
+def test_what_a_disabled_feature_would_need_is_not_asked_for(settings):
+    settings.DEBUG = True
+    settings.CHANNEL_LAYERS = {}
+    settings.ASGI_APPLICATION = None
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    settings.CORE = {name: {"ENABLED": False} for name in ("REACTIVE", "BINDINGS", "CACHING")}
+    assert ids() == []
+
+
+def test_private_memory_without_debug_is_a_warning(settings):
+    settings.DEBUG = False
+    settings.CHANNEL_LAYERS, settings.CACHES = MEMORY, LOCAL
+    assert ids() == ["core.W001", "core.W002"]
+
+
+def test_private_memory_without_debug_is_nobodys_business_when_nothing_uses_it(settings):
+    settings.DEBUG = False
+    settings.CHANNEL_LAYERS, settings.CACHES = MEMORY, LOCAL
+    settings.CORE = {name: {"ENABLED": False} for name in ("REACTIVE", "BINDINGS", "CACHING")}
+    assert ids() == []
+
+
+def test_a_server_does_not_start_on_invalid_settings(settings):
+    settings.CORE = {"BATCH": {"ENABLED": "perhaps"}}
+    with pytest.raises(ImproperlyConfigured, match=r"'perhaps'.*core\.E004"):
+        require_valid_settings()
+
+
+def test_a_server_that_starts_on_private_memory_logs_the_warning(settings, caplog):
+    settings.DEBUG = False
+    settings.CHANNEL_LAYERS, settings.CACHES = MEMORY, LOCAL
+    require_valid_settings()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "core.W001" in caplog.text
