@@ -39,7 +39,7 @@ def parse(text: str | None) -> Request:
     except (ValueError, RecursionError):
         raise UnreadableMessageError("The message is not JSON.") from None
     if not isinstance(message, dict):
-        raise UnreadableMessageError('Send an object: {"stream": ..., "payload": {"action": ...}}.')
+        raise UnreadableMessageError('Send an object such as {"stream": "questions", "payload": {"action": "list"}}.')
     stream, payload = message.get("stream"), message.get("payload")
     readable = payload if isinstance(payload, dict) else None
     if not isinstance(stream, str):

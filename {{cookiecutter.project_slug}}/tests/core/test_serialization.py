@@ -28,7 +28,7 @@ def test_an_integer_stays_one_for_incr():
 
 
 def test_a_pickle_in_the_cache_is_refused_not_run():
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="codec can't decode"):
         serializer.loads(pickle.dumps(print))
 
 
