@@ -7,15 +7,16 @@ VENV ?= .venv
 PORT ?= 8000
 # Tests run on this many processes.
 JOBS ?= 2
-# The docker command, and where `make test-services` finds PostgreSQL and Redis.
+# The docker command, and where `make test-services` finds PostgreSQL (without a database's name) and Redis.
 DOCKER ?= docker
 POSTGRES ?= postgres://postgres@127.0.0.1:5432
 REDIS ?= redis://127.0.0.1:6379/7
 
 BIN := $(abspath $(VENV))/bin
-INSTALLED := $(VENV)/.installed-$(DJANGO)
+INSTALLED := $(abspath $(VENV))/.installed-$(DJANGO)
 TEMPLATE := {{cookiecutter.project_slug}}
-# The generated projects' make finds the uv of this environment, which makes theirs in seconds.
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+# A generated project's make finds the uv of this environment and makes its own with it, in seconds.
 export PATH := $(BIN):$(PATH)
 export DOCKER
 
@@ -23,26 +24,66 @@ export DOCKER
 .PHONY: help setup demo test test-template test-generation test-services test-containers check format clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 setup: $(INSTALLED)  ## make the virtual environment and install the packages
 
 $(INSTALLED): pyproject.toml $(TEMPLATE)/pyproject.toml scripts/requirements.py
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. Name one: make PYTHON=..." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found. Name one, as in: make PYTHON=python3.13" >&2; exit 1; }
 	@echo "==> Making $(VENV) and installing the packages; this takes a minute, the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PYTHON) scripts/requirements.py $(DJANGO) > $(VENV)/requirements.txt
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement $(VENV)/requirements.txt
+	@rm -f $(VENV)/.installed-*
 	@touch $@
 
 demo: $(INSTALLED)  ## generate a project with default answers and serve it
-	@echo "==> Generating a project with default answers in .demo"
-	@$(BIN)/python scripts/demo.py
-	@cd .demo/live_polls && exec $(MAKE) --no-print-directory run PORT=$(PORT)
+	@echo "==> Generating a project with default answers into .demo/live_polls"
+	@$(BIN)/python scripts/generate.py .demo
+	@echo "==> make run, in .demo/live_polls"
+	@cd .demo/live_polls && exec $(MAKE) --no-print-directory run PYTHON=$(BIN)/python PORT=$(PORT) VENV=.venv
 
-test: test-template test-generation  ## everything that needs no outside service
+test: test-template test-generation  ## run everything that needs no outside service
 
 test-template: $(INSTALLED)
 	@echo "==> Testing the template folder as it stands"
-	@cd '$(TEMPLATE)' && $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -p no:cacheprovider $(ARGS)
+	@cd '$(TEMPLATE)' && $(PYTEST) $(ARGS)
+
+test-generation: $(INSTALLED)
+	@echo "==> Testing the generation of projects, and a generated project as its users use it"
+	@$(PYTEST) -m "not containers and not services" $(ARGS)
+
+test-services: $(INSTALLED)  ## run the project's tests on PostgreSQL and Redis
+	@$(BIN)/python scripts/services.py $(POSTGRES) $(REDIS) && { \
+		echo "==> Testing the template folder on PostgreSQL and Redis" && \
+		export DATABASE_URL=$(POSTGRES)/realtime_$$$$ REDIS_URL=$(REDIS) && \
+		(cd '$(TEMPLATE)' && $(PYTEST) $(ARGS)) && \
+		echo "==> Testing servers, commands and shells on PostgreSQL and Redis" && \
+		{ $(BIN)/python -m pytest -q -m services $(ARGS) || test $$? -eq 5; }; } || test $$? -eq 77
+
+test-containers: $(INSTALLED)  ## build and run a generated project with docker compose
+	@echo "==> Building and running a generated project with: $(DOCKER) compose"
+	@$(BIN)/python -m pytest -q -m containers -rs $(ARGS)
+
+check: $(INSTALLED)  ## check everything static: the template's own code, the project's, compose file and Dockerfile
+	@echo "==> Format and lint of the template's own code"
+	@$(BIN)/ruff format --check $(CHECKED)
+	@$(BIN)/ruff check $(CHECKED)
+	@echo "==> make check, in the template folder"
+	@$(MAKE) --no-print-directory -C '$(TEMPLATE)' check VENV=$(abspath $(VENV)) INSTALLED=$(INSTALLED)
+	@echo "==> Compose file and Dockerfile of a generated project"
+	@$(BIN)/python scripts/generate.py .cache/check > /dev/null
+	@cd .cache/check/live_polls && $(BIN)/hadolint Dockerfile
+	@cd .cache/check/live_polls && if $(DOCKER) compose version > /dev/null 2>&1; then $(DOCKER) compose config -q; \
+		elif [ "$$CI" = true ]; then echo "$(DOCKER) compose does not answer" >&2; exit 1; \
+		else echo "Skipped the compose file: $(DOCKER) compose does not answer."; fi
+
+CHECKED := hooks scripts tests $(wildcard bench)
+
+format: $(INSTALLED)  ## put the code into shape
+	@$(BIN)/ruff check --fix $(CHECKED) '$(TEMPLATE)'
+	@$(BIN)/ruff format $(CHECKED) '$(TEMPLATE)'
+
+clean:  ## remove everything that can be made again
+	rm -rf $(VENV) .demo .cache .pytest_cache .ruff_cache .hypothesis

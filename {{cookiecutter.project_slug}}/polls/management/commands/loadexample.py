@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
         It follows from the secret key: the same at every start, and known to nobody who has not the key.
         """
-        password = salted_hmac("polls.demo", DEMO_USER).hexdigest()[:10]
+        password = salted_hmac("polls.demo", DEMO_USER, algorithm="sha256").hexdigest()[:10]
         user = User.objects.filter(username=DEMO_USER).first()
         if user is None:
             User.objects.create_superuser(DEMO_USER, email="demo@localhost.invalid", password=password)
