@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 from harness import PYTHON, ROOT, TEMPLATE, interpreter, run, search_path
@@ -216,7 +215,10 @@ def test_check_fails_where_something_is_wrong(bake):
         "polls/urls.py": ("import os\n", "F401|unused-import"),
         "polls/filters.py": ('\n\nnumber: int = "text"\n', "Incompatible types"),
         "core/tokens.py": ("\n\nimport polls.models  # noqa: E402, F401\n", "BROKEN"),
-        "polls/models.py": ('\n\nQuestion.add_to_class("extra", models.TextField(null=True))\n', "Alter|Add field|extra"),
+        "polls/models.py": (
+            '\n\nQuestion.add_to_class("extra", models.TextField(null=True))\n',
+            "Alter|Add field|extra",
+        ),
     }
     for name, (addition, said) in mistakes.items():
         path = project / name
@@ -227,7 +229,6 @@ def test_check_fails_where_something_is_wrong(bake):
         assert done.returncode != 0, name
         assert re.search(said, done.stdout + done.stderr), (name, done.stdout, done.stderr)
     assert make(project, "check", *shared).returncode == 0
-
 
 
 def test_an_old_python_is_refused_with_a_sentence(bake):
@@ -260,7 +261,9 @@ COMBINATIONS = list(itertools.product((True, False), repeat=len(FEATURES)))
 FORKS = """
 import os, sys
 
-import channels.db, daphne.server, django.core.management, django.db.models, django.test, redis, yaml  # noqa
+# What takes time to import and asks for no settings is imported once.
+import channels.db, daphne.server, django.contrib.postgres.fields, django.core.management, django.db.models
+import django.test, inflection, jsonschema, psycopg, redis, requests, uritemplate, yaml
 
 for combination in sys.stdin.read().split():
     child = os.fork()
@@ -295,7 +298,13 @@ def test_all_combinations_of_toggles_pass_the_checks(project, part):
         for combination in mine
     ]
     done = subprocess.run(
-        [PYTHON, "-c", FORKS], cwd=project, input="\n".join(lines), capture_output=True, text=True, check=False, timeout=280
+        [PYTHON, "-c", FORKS],
+        cwd=project,
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("no issues") == len(mine)

@@ -119,7 +119,16 @@ def test_the_site_works_and_its_background_jobs_live_and_end_with_the_server(sit
 def use_over_http(server, site):
     login = {"username": "demo", "password": (site / "login").read_text()}
     with httpx.Client(base_url=server.url) as client:
-        for path in ("/", "/api/", "/api/questions/", "/api/docs/", "/api/schema/", "/healthz", "/readyz", "/admin/login/"):
+        for path in (
+            "/",
+            "/api/",
+            "/api/questions/",
+            "/api/docs/",
+            "/api/schema/",
+            "/healthz",
+            "/readyz",
+            "/admin/login/",
+        ):
             assert client.get(path).status_code == 200, path
         style = client.get("/static/polls/page.css")
         assert style.status_code == 200
@@ -221,7 +230,13 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
         login = re.search(r"Demo login: demo / (\w+)", server.output)[1]
         answer = httpx.post(server.url + "/api/token/", json={"username": "demo", "password": login})
         assert answer.status_code == 200
-    for step in ("Generating a project", "Making .venv", "database up to date", "4 questions loaded", f"Serving {server.url}"):
+    for step in (
+        "Generating a project",
+        "Making .venv",
+        "database up to date",
+        "4 questions loaded",
+        f"Serving {server.url}",
+    ):
         assert step in server.output
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
