@@ -40,7 +40,7 @@ $(INSTALLED): pyproject.toml $(TEMPLATE)/pyproject.toml scripts/requirements.py
 
 demo: $(INSTALLED)  ## generate a project with default answers and serve it
 	@echo "==> Generating a project with default answers into .demo/live_polls"
-	@$(BIN)/python scripts/generate.py .demo
+	@$(BIN)/python scripts/generate.py .demo > /dev/null
 	@echo "==> make run, in .demo/live_polls"
 	@cd .demo/live_polls && exec $(MAKE) --no-print-directory run PYTHON=$(BIN)/python PORT=$(PORT) VENV=.venv
 

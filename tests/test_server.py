@@ -249,3 +249,4 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
     assert f"Port {wanted} of 127.0.0.1 is in use" in server.output
     assert "Making .venv" not in server.output
     assert "nothing loaded" in server.output
+    assert server.output.count("GET /healthz") == 1  # no line of the log comes twice

@@ -7,7 +7,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.templatetags.static import static
 from django.urls import reverse
+from django.views.generic import RedirectView
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import TemplateHTMLRenderer
@@ -52,6 +54,14 @@ class QuestionsPage(APIView):
             raise NotFound from None
         Choice.objects.filter(pk=choice.pk).vote()
         return HttpResponseRedirect(f"{reverse('polls:page')}#question-{choice.question_id}", status=303)
+
+
+class IconView(RedirectView):
+    """Where browsers look for the icon of pages that name none, such as those of the browsable API."""
+
+    def get_redirect_url(self, *args: Any, **kwargs: Any) -> str:
+        """Return the address of the icon."""
+        return static("polls/icon.svg")
 
 
 def _with_shares(question: Question) -> dict[str, Any]:

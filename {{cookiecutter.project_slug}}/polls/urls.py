@@ -2,7 +2,10 @@
 
 from django.urls import path
 
-from polls.pages import QuestionsPage
+from polls.pages import IconView, QuestionsPage
 
 app_name = "polls"
-urlpatterns = [path("", QuestionsPage.as_view(), name="page")]
+urlpatterns = [
+    path("", QuestionsPage.as_view(), name="page"),
+    path("favicon.ico", IconView.as_view(), name="icon"),
+]

@@ -72,6 +72,10 @@ def test_a_vote_in_somebodys_name_needs_the_csrf_token(author, question):
     assert client.post("/", data, headers={"x-csrftoken": client.cookies["csrftoken"].value}).status_code == 303
 
 
+def test_browsers_find_the_icon_where_they_look_for_it(client):
+    assert client.get("/favicon.ico")["Location"] == "/static/polls/icon.svg"
+
+
 def test_it_needs_nothing_from_another_host(client, question):
     text = client.get("/").content.decode()
     assert "http://" not in text.replace("http://www.w3.org", "")
