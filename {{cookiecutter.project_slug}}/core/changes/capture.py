@@ -17,7 +17,7 @@ from django.db import models, router
 from django.db.models import signals
 
 from core.changes import log
-from core.changes.change import DELETED, KINDS, Table, Touch
+from core.changes.change import DELETED, KINDS, UPDATED, Table, Touch
 from core.changes.signals import changes_committed
 from core.changes.tables import Join, Layout, Model, join_of, joined, layout, saved, table_of
 from core.changes.transactions import record
@@ -88,17 +88,23 @@ def _all_models() -> list[Model]:
 
 
 def _begin() -> None:
-    for model in _all_models():
-        if is_excluded(model):
-            continue
-        watched[model] = layout(model, is_excluded)
+    models_ = [model for model in _all_models() if not is_excluded(model)]
+    for model in models_:
         _swap_managers(model)
+    for model in models_:
+        watched[model] = layout(model, is_excluded, _base_is_tracked)
         if not model._meta.auto_created:
             _connect(model)
         for field in model._meta.local_many_to_many:
             through: Any = field.remote_field.through
             _joins[through] = join_of(field, is_excluded, _bulk_is_seen)
             signals.m2m_changed.connect(_on_m2m, sender=through, dispatch_uid=HANDLERS)
+
+
+def _base_is_tracked(model: Model) -> bool:
+    from core.changes.querysets import is_tracked
+
+    return is_tracked(model._base_manager)
 
 
 def _bulk_is_seen(through: Model) -> bool:
@@ -112,12 +118,15 @@ def _connect(model: Model) -> None:
     signals.post_delete.connect(_on_delete, sender=model, dispatch_uid=HANDLERS)
     if len(watched[model].parts) > 1:
         signals.pre_save.connect(_before_save, sender=model, dispatch_uid=HANDLERS)
+    if watched[model].unseen:
+        signals.pre_delete.connect(_before_delete, sender=model, dispatch_uid=HANDLERS)
 
 
 def _cease() -> None:
     for model in watched:
         _restore_managers(model)
         signals.pre_save.disconnect(sender=model, dispatch_uid=HANDLERS)
+        signals.pre_delete.disconnect(sender=model, dispatch_uid=HANDLERS)
         signals.post_save.disconnect(sender=model, dispatch_uid=HANDLERS)
         signals.post_delete.disconnect(sender=model, dispatch_uid=HANDLERS)
     for through in _joins:
@@ -168,6 +177,17 @@ def _on_save(  # noqa: PLR0913 - what Django sends
 ) -> None:
     keyless = instance.__dict__.pop(_KEYLESS, False)
     record(using, saved(watched[sender], instance, created=created, raw=raw, only=update_fields, keyless=keyless))
+
+
+def _before_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:
+    """Look which rows Django is about to rewrite where nobody will see it."""
+    limit = core_settings.CHANGES.MAX_PKS
+    for field in watched[sender].unseen:
+        rows = field.model._base_manager.using(using).filter(**{field.name: instance})
+        pks = tuple(rows.values_list("pk", flat=True)[: limit + 1])
+        if pks:
+            known = pks if len(pks) <= limit else None
+            record(using, [Touch(table_of(field.model), UPDATED, known, frozenset({field.name}))])
 
 
 def _on_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:

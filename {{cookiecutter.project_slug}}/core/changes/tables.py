@@ -41,6 +41,7 @@ class Layout:
 
     parts: tuple[Part, ...]
     effects: tuple[Touch, ...]  # what the database itself does to other tables when rows here are deleted
+    unseen: tuple[Any, ...]  # foreign keys to here that Django rewrites, when rows are deleted, seen by nobody
 
     @property
     def own(self) -> Part:
@@ -48,12 +49,15 @@ class Layout:
         return self.parts[0]
 
 
-def layout(model: Model, excluded: Callable[[Model], bool]) -> Layout:
-    """Return how the rows of ``model`` lie. Tables of models that are ``excluded`` are left out, except its own."""
+def layout(model: Model, excluded: Callable[[Model], bool], tracked: Callable[[Model], bool]) -> Layout:
+    """Return how the rows of ``model`` lie. Tables of models that are ``excluded`` are left out, except its own.
+
+    ``tracked`` tells of a model whether what is done through its base manager is seen.
+    """
     concrete: Model = model._meta.concrete_model or model
     parents = [parent for parent in concrete._meta.all_parents if not parent._meta.proxy and not excluded(parent)]
     parts = tuple(_part(each) for each in (concrete, *parents))
-    return Layout(parts, tuple(_effects(concrete, excluded, set())))
+    return Layout(parts, tuple(_effects(concrete, excluded, set())), tuple(_unseen(concrete, excluded, tracked)))
 
 
 def _part(model: Model) -> Part:
@@ -81,6 +85,25 @@ def _effects(model: Model, excluded: Callable[[Model], bool], seen: set[Model]) 
         yield Touch(table_of(child), DELETED)
         if child not in seen:
             yield from _effects(child, excluded, seen)
+
+
+def _unseen(model: Model, excluded: Callable[[Model], bool], tracked: Callable[[Model], bool]) -> Iterator[Any]:
+    """Yield the foreign keys to ``model`` that a deletion rewrites in a way that nothing shows.
+
+    Most of the time Django updates the rows as a queryset of their base manager. Where it has fetched them first, as it
+    does for some kinds of ``on_delete``, it writes past every manager.
+    """
+    candidates: Iterable[Any] = get_candidate_relations_to_delete(model._meta)
+    for relation in candidates:
+        action = relation.field.remote_field.on_delete
+        known = action in _NO_REWRITE or hasattr(action, "operation")
+        if known or excluded(relation.related_model):
+            continue
+        if not (getattr(action, "lazy_sub_objs", False) and tracked(relation.related_model)):
+            yield relation.field
+
+
+_NO_REWRITE = {models.CASCADE, models.PROTECT, models.RESTRICT, models.DO_NOTHING}
 
 
 def saved(  # noqa: PLR0913 - what Django tells of a save
