@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.core import checks
+from django.core.signals import setting_changed
 
 
 class CoreConfig(AppConfig):
@@ -11,7 +12,49 @@ class CoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and begin to watch for changes if anything wants to know of them."""
         from core.checks import check_settings
+        from core.conf import problems
 
         checks.register(check_settings)
+        setting_changed.connect(_rewire, dispatch_uid="core.apps")
+        if not problems(_core_setting()):  # else the system checks say so
+            _wire_changes()
+            _add_jobs()
+
+
+def _core_setting() -> object:
+    from django.conf import settings
+
+    return getattr(settings, "CORE", {})
+
+
+def _wire_changes() -> None:
+    from core import versions
+    from core.changes import capture, changes_committed, changes_heard
+    from core.conf import core_settings
+
+    for signal in (changes_committed, changes_heard):
+        if core_settings.CACHING.ENABLED:
+            signal.connect(versions.on_changes, dispatch_uid="core.versions")
+        else:
+            signal.disconnect(dispatch_uid="core.versions")
+    capture.update()
+
+
+def _rewire(*, setting: str, **_: object) -> None:
+    """Follow ``override_settings``."""
+    from core.conf import problems
+
+    if setting == "CORE" and not problems(_core_setting()):
+        _wire_changes()
+
+
+def _add_jobs() -> None:
+    from core.changes import doorbell, log, reader
+    from core.conf import core_settings
+    from core.supervisor import supervisor
+
+    if not log.READERS.isdisjoint(core_settings.enabled()):
+        supervisor.add("core.changes.doorbell", doorbell.server_sender.run)
+        supervisor.add("core.changes.reader", reader.run)

@@ -11,7 +11,7 @@ server show what it finds.
 import types
 import typing
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from typing import Any, TypeVar
 
@@ -62,6 +62,23 @@ class Bindings(Feature):
     """REST and subscriptions over a WebSocket."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The change stream. Not a feature: it is there when something reads it, and idle when nothing does."""
+
+    # Write what every transaction has changed to a log, with the transaction. Only while a feature reads it.
+    LOG: bool = True
+    # Applications and models ("app" or "app.model") whose rows nobody needs to hear of.
+    EXCLUDE: tuple[str, ...] = ("sessions", "admin.logentry", "contenttypes", "migrations", "core")
+    # Keys that a transaction remembers per table; above that it publishes "some rows".
+    MAX_PKS: int = field(default=10_000, metadata={"minimum": 1})
+    # Seconds between two looks at the log when no doorbell rings.
+    POLL_INTERVAL: float = field(default=1.0, metadata={"minimum": 0.05})
+    # Seconds that the log keeps an entry, and between two prunings.
+    PRUNE_AGE: float = field(default=3600.0, metadata={"minimum": 10})
+    PRUNE_INTERVAL: float = field(default=60.0, metadata={"minimum": 1})
+
+
 SECTIONS: Mapping[str, type] = {
     "BATCH": Batch,
     "ROUTERS": Routers,
@@ -70,6 +87,7 @@ SECTIONS: Mapping[str, type] = {
     "BULK": Bulk,
     "REACTIVE": Reactive,
     "BINDINGS": Bindings,
+    "CHANGES": Changes,
 }
 
 
@@ -113,20 +131,20 @@ def _section_problems(name: str, section: Mapping[Any, object]) -> list[Problem]
             hint = f"The keys of this section are {', '.join(known)}."
             found.append(Problem("core.E003", f'CORE["{name}"] has no key {key!r}.', hint))
             continue
-        field, hint_type = known[key]
+        described, hint_type = known[key]
         if not _fits(value, hint_type):
             message = f'CORE["{name}"]["{key}"] is {_shown(value)}, which is not {_described(hint_type)}.'
-            found.append(Problem("core.E004", message, f"The default is {_default(field)!r}."))
-        elif (minimum := field.metadata.get("minimum")) is not None and value is not None and value < minimum:
+            found.append(Problem("core.E004", message, f"The default is {_default(described)!r}."))
+        elif (minimum := described.metadata.get("minimum")) is not None and value is not None and value < minimum:
             message = f'CORE["{name}"]["{key}"] is {value!r}, which is less than {minimum}.'
-            found.append(Problem("core.E004", message, f"The default is {_default(field)!r}."))
+            found.append(Problem("core.E004", message, f"The default is {_default(described)!r}."))
     return found
 
 
 @cache
 def _fields(section: type) -> dict[str, tuple[Field[Any], Any]]:
     hints = typing.get_type_hints(section)
-    return {field.name: (field, hints[field.name]) for field in fields(section)}
+    return {each.name: (each, hints[each.name]) for each in fields(section)}
 
 
 def _fits(value: object, hint: Any) -> bool:
@@ -159,8 +177,8 @@ def _described(hint: Any) -> str:
     return words.get(hint, "None" if hint in {None, types.NoneType} else str(hint))
 
 
-def _default(field: Field[Any]) -> object:
-    return field.default if field.default_factory is MISSING else field.default_factory()
+def _default(described: Field[Any]) -> object:
+    return described.default if described.default_factory is MISSING else described.default_factory()
 
 
 def _shown(value: object) -> str:
@@ -215,6 +233,11 @@ class CoreSettings:
     def BINDINGS(self) -> Bindings:  # noqa: N802
         """Settings of the resource socket."""
         return self._section("BINDINGS", Bindings)
+
+    @property
+    def CHANGES(self) -> Changes:  # noqa: N802
+        """Settings of the change stream."""
+        return self._section("CHANGES", Changes)
 
     def enabled(self) -> frozenset[str]:
         """Return the names of the sections of all features that are on."""

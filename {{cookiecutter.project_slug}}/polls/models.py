@@ -8,6 +8,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import F, Q
 
+from core.changes import TrackedQuerySet
+
 Caller = AbstractBaseUser | AnonymousUser
 
 
@@ -22,7 +24,7 @@ def visible_questions(user: Caller, prefix: str = "") -> Q:
     return rule | Q(**{f"{prefix}owner": user.pk}) if user.is_authenticated else rule
 
 
-class QuestionQuerySet(models.QuerySet["Question"]):
+class QuestionQuerySet(TrackedQuerySet["Question"]):
     """Questions, as callers see them."""
 
     def visible_to(self, user: Caller) -> Self:
@@ -30,7 +32,7 @@ class QuestionQuerySet(models.QuerySet["Question"]):
         return self.filter(visible_questions(user))
 
 
-class ChoiceQuerySet(models.QuerySet["Choice"]):
+class ChoiceQuerySet(TrackedQuerySet["Choice"]):
     """Choices, as callers see them."""
 
     def visible_to(self, user: Caller) -> Self:

@@ -18,7 +18,10 @@ os.environ["REDIS_PREFIX"] = f"test-{os.environ.get('PYTEST_XDIST_TESTRUNUID', o
 )
 
 from config.settings import *  # noqa: F403
-from config.settings import DATABASES, REST_FRAMEWORK
+from config.settings import CORE, DATABASES, INSTALLED_APPS, REST_FRAMEWORK
+
+INSTALLED_APPS += ["tests.testapp"]
+CORE["CHANGES"] = {"EXCLUDE": ["sessions", "admin.logentry", "contenttypes", "migrations", "core", "testapp.quiet"]}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

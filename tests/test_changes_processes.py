@@ -1,0 +1,330 @@
+"""The change stream between real processes: what one commits, the others hear, whatever happens on the way.
+
+A toy subscriber in one server writes down all it is told; other processes write to the database and print when each
+commit was done. Doorbells are dropped at random, processes killed after their commit, Redis is taken away and brought
+back. Every commit must be heard once, and within two seconds.
+
+The tests marked ``services`` need PostgreSQL, at the address in ``POSTGRES``, and a ``redis-server`` to start.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "{{cookiecutter.project_slug}}"
+PROMISED = 2.0  # seconds from a commit until every process has heard of it
+HOST = "127.0.0.1"
+
+TOY_ASGI = """
+    import json, os, random, signal, time
+    from config.asgi import application
+    from core.changes import changes_committed, changes_heard, doorbell
+
+    def writer(how):
+        def write(changes, **_):
+            if how == "committed" and os.path.exists(os.environ["TOY"] + ".kill"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            with open(os.environ["TOY"], "a") as file:
+                for each in changes:
+                    line = {"how": how, "at": time.time(), "model": each.model, "kind": each.kind, "pks": each.pks}
+                    file.write(json.dumps(line) + chr(10))
+        return write
+
+    for how, channel in (("committed", changes_committed), ("heard", changes_heard)):
+        channel.connect(writer(how), weak=False)
+
+    send = doorbell.send
+    doorbell.send = lambda *args: random.random() < float(os.environ.get("TOY_DROP", "0")) or send(*args)
+"""
+
+# Runs in a shell: writes rows one by one, in transactions and without, and prints when each was there for all.
+SHELL = """
+    import random, time
+    from django.db import transaction
+    from core.changes import doorbell
+    from polls.models import Question
+    send = doorbell.send
+    doorbell.send = lambda *args: random.random() < {drop} or send(*args)
+    for number in range({count}):
+        if number % 3 == 0:
+            row = Question.objects.create(question_text="toy")
+        elif number % 3 == 1:
+            with transaction.atomic():
+                row = Question.objects.create(question_text="toy")
+                try:
+                    with transaction.atomic():
+                        Question.objects.create(question_text="never")
+                        raise ValueError
+                except ValueError:
+                    pass
+        else:
+            [row] = Question.objects.bulk_create([Question(question_text="toy")])
+        print("ROW", row.pk, time.time(), flush=True)
+        time.sleep(random.random() * {pause})
+"""
+
+KILLED = """
+    import os, signal, time
+    from django.db import transaction
+    from core.changes import changes_committed
+    from polls.models import Question
+    def die(changes, **_):
+        print("ROW", changes[0].pks[0], time.time(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    changes_committed.connect(die)
+    with transaction.atomic():
+        Question.objects.create(question_text="last words")
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+class Site:
+    """The template folder as a site of several processes, all of which end with the test."""
+
+    def __init__(self, folder, **environment):
+        self.folder = folder
+        self.processes = []
+        (folder / "toy_asgi.py").write_text(textwrap.dedent(TOY_ASGI))
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("CORE_", "DJANGO_"))},
+            "ENV_FILE": os.devnull,
+            "DEBUG": "true",
+            "PYTHONPATH": os.pathsep.join([str(folder), str(TEMPLATE)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "REDIS_PREFIX": f"toy-{uuid.uuid4().hex[:8]}",
+            "REDIS_URL": "",
+            **environment,
+        }
+
+    def start(self, *command, **environment):
+        with (self.folder / "stderr").open("a") as stderr:
+            process = subprocess.Popen(
+                command,
+                cwd=TEMPLATE,
+                env={**self.environment, **environment},
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def manage(self, *arguments):
+        return self.start(sys.executable, "manage.py", *arguments)
+
+    def serve(self, name, **environment):
+        port = free_port()
+        process = self.start(
+            *(sys.executable, "-m", "daphne", "-b", HOST, "-p", str(port), "toy_asgi:application"),
+            TOY=str(self.folder / name),
+            **environment,
+        )
+        url = f"http://{HOST}:{port}"
+        wait_for(lambda: answers(f"{url}/healthz"), 30)
+        return process, url
+
+    def told(self, name, how="heard"):
+        """Keys of single rows that the subscriber in the server ``name`` was told of, each with when."""
+        path = self.folder / name
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [
+            (line["kind"], line["model"], pk, line["at"]) for line in lines if line["how"] == how
+            for pk in line["pks"] or ()
+        ]
+
+    def end(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def post(url):
+    request = urllib.request.Request(url, data=b"", method="POST")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return response.status
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def rows_of(process):
+    """What a writer printed: each row's key and when it was committed."""
+    output = process.communicate(timeout=60)[0]
+    return {int(pk): float(at) for _, pk, at in (line.split() for line in output.splitlines() if line[:3] == "ROW")}
+
+
+def shell(site, count=12, drop=0.0, pause=0.1):
+    return site.manage("shell", "-c", textwrap.dedent(SHELL.format(count=count, drop=drop, pause=pause)))
+
+
+def assert_heard(site, name, rows, kind="created", model="polls.question"):
+    """Each of ``rows`` was heard once, in time. Returns how long it took, in the order of time."""
+    def heard():
+        return [(pk, at) for k, m, pk, at in site.told(name) if (k, m) == (kind, model) and pk in rows]
+
+    wait_for(lambda: {pk for pk, _ in heard()} >= rows.keys(), PROMISED + 1)
+    found = heard()
+    assert len(found) == len(rows), "heard more than once"
+    delays = sorted(at - rows[pk] for pk, at in found)
+    assert delays[-1] < PROMISED, f"the slowest took {delays[-1]:.2f} s"
+    return delays
+
+
+@pytest.fixture
+def embedded(tmp_path):
+    """A site on SQLite and in local memory."""
+    site = Site(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+    yield site
+    site.end()
+
+
+class Redis:
+    """A Redis of our own, that may be taken away."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.folder = folder
+        self.process = None
+
+    def start(self):
+        binary = shutil.which("redis-server")
+        options = ["--port", str(self.port), "--bind", HOST, "--save", "", "--dir", str(self.folder)]
+        self.process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._accepts, 10)
+
+    def _accepts(self):
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self.port)) == 0
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def grown(tmp_path):
+    """A site on PostgreSQL and Redis; ``site.redis`` is its own."""
+    address = os.environ.get("POSTGRES")
+    if not address or not shutil.which("redis-server"):
+        pytest.skip("needs POSTGRES and redis-server")
+    import psycopg
+
+    name = f"ccdr_changes_{uuid.uuid4().hex[:8]}"
+    redis = Redis(tmp_path)
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        redis.start()
+        site = Site(tmp_path, DATABASE_URL=f"{address}/{name}", REDIS_URL=f"redis://{HOST}:{redis.port}/0")
+        site.redis = redis
+        try:
+            assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+            yield site
+        finally:
+            site.end()
+            redis.stop()
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_server_without_services_hears_a_shell(embedded):
+    """On SQLite, with nothing but the file in common, a server hears what a shell and a killed process committed."""
+    embedded.serve("listener")
+    writing = shell(embedded, pause=0.3)
+    assert_heard(embedded, "listener", rows_of(writing))
+    killed = embedded.manage("shell", "-c", textwrap.dedent(KILLED))
+    assert_heard(embedded, "listener", rows_of(killed))
+    assert killed.returncode == -signal.SIGKILL
+
+
+@pytest.mark.services
+def test_every_commit_is_heard_by_another_server(grown):
+    """A server hears all that another server, shells and a command commit, though doorbells are lost at random."""
+    # --- doorbells that all ring: heard at once ---
+    grown.serve("listener")
+    delays = assert_heard(grown, "listener", rows_of(shell(grown)))
+    assert delays[len(delays) // 2] < 0.5, "the doorbells do not ring"
+
+    # --- another server, a shell and a command at the same time, half of the doorbells lost ---
+    other, url = grown.serve("other", TOY_DROP="0.5")
+    fixture = grown.folder / "rows.json"
+    choices = [
+        {"model": "polls.choice", "pk": 9000 + n, "fields": {"question": 9000, "choice_text": "c"}} for n in range(8)
+    ]
+    question = {"model": "polls.question", "pk": 9000, "fields": {"question_text": "q", "created_at": "2020-01-01T00:00Z"}}
+    fixture.write_text(json.dumps([question, *choices]))
+    started = [shell(grown, drop=0.5), shell(grown, drop=0.5)]
+    command = grown.manage("loaddata", str(fixture))
+    assert command.wait(60) == 0
+    loaded = dict.fromkeys(range(9000, 9008), time.time())
+    votes = {}
+    for pk in loaded:
+        assert post(f"{url}/api/choices/{pk}/vote/") == 200
+        votes[pk] = time.time()
+    assert_heard(grown, "listener", loaded, model="polls.choice")
+    assert_heard(grown, "listener", votes, kind="updated", model="polls.choice")
+    written = {pk: at for each in started for pk, at in rows_of(each).items()}
+    assert_heard(grown, "listener", written)
+    assert_heard(grown, "other", written)
+    # What a server commits itself it is told as its own, once, and never hears.
+    assert len([each for each in grown.told("other", "committed") if each[1] == "polls.choice"]) == len(votes)
+    assert not [each for each in grown.told("other") if each[:2] == ("updated", "polls.choice")]
+
+    # --- killed between the commit and the doorbell: a process, and a server ---
+    assert_heard(grown, "listener", rows_of(grown.manage("shell", "-c", textwrap.dedent(KILLED))))
+    (grown.folder / "other.kill").touch()
+    before = time.time()
+    with pytest.raises(OSError):
+        post(f"{url}/api/choices/9000/vote/")
+    assert other.wait(10) == -signal.SIGKILL
+    wait_for(lambda: [each for each in grown.told("listener") if each[2:3] == (9000,) and each[3] > before], PROMISED)
+
+
+@pytest.mark.services
+def test_a_restart_of_redis_goes_unnoticed(grown):
+    """Commits are heard in time before, while and after Redis is gone; then doorbells ring again."""
+    grown.serve("listener")
+    assert_heard(grown, "listener", rows_of(shell(grown, count=3)))
+    writing = shell(grown, count=60, pause=0.2)
+    time.sleep(2.5)
+    grown.redis.stop()
+    time.sleep(2.5)
+    grown.redis.start()
+    assert_heard(grown, "listener", rows_of(writing))
+    time.sleep(1)
+    wait_for(lambda: min(assert_heard(grown, "listener", rows_of(shell(grown, count=4, pause=0.5)))) < 0.3, 20)

@@ -1,0 +1,210 @@
+"""Watches the models: Django's signals, and the managers Django itself uses where it sends none.
+
+Handlers are connected per model, and only while somebody wants to know: a feature that reads the log, or a receiver of
+``changes_committed``. With none, and for excluded models always, Django runs the statements it would run without us.
+A handler for deletions would make Django fetch every row before it deletes it; ``TrackedQuerySet.delete`` knows that
+it is ours and keeps the fast path.
+
+Where Django deletes or rewrites rows without a signal (``SET_NULL``, the tables of many-to-many fields), it does so
+through the model's base manager. While a model is watched that is a tracked one.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.apps import apps
+from django.db import models, router
+from django.db.models import signals
+
+from core.changes import log
+from core.changes.change import DELETED, KINDS, UPDATED, Table, Touch
+from core.changes.signals import changes_committed
+from core.changes.tables import Join, Layout, Model, join_of, joined, layout, saved, table_of
+from core.changes.transactions import record
+from core.conf import core_settings
+
+HANDLERS = "core.changes"
+"""The ``dispatch_uid`` of every handler connected here."""
+_KEYLESS = "_core_changes_keyless"
+
+watched: dict[Model, Layout] = {}
+"""The watched models, proxies among them."""
+_joins: dict[Model, Join] = {}  # by the model in the middle
+
+
+def update() -> None:
+    """Begin to watch, or cease to, as the settings and the receivers of ``changes_committed`` want it now."""
+    if not apps.models_ready:
+        return
+    _cease()
+    if log.is_on() or changes_committed.has_listeners():
+        _begin()
+
+
+changes_committed.when_receivers_change = update
+
+
+def tables() -> list[Table]:
+    """Return every table that is watched while anything is."""
+    models_ = [model for model in _all_models() if not model._meta.proxy and not is_excluded(model)]
+    return [table_of(model) for model in models_]
+
+
+def is_excluded(model: Model) -> bool:
+    """Tell whether the settings exclude ``model``, by its label or by its application."""
+    concrete: Model = model._meta.concrete_model or model
+    options = concrete._meta
+    names = {name.lower() for name in core_settings.CHANGES.EXCLUDE}
+    return options.app_label.lower() in names or options.label_lower in names
+
+
+def record_change(
+    model: Model | str,
+    kind: str,
+    pks: Iterable[Any] | None = None,
+    fields: Iterable[str] | None = None,
+    using: str | None = None,
+) -> None:
+    """Report a write that nothing else sees, such as raw SQL. Call it where the write is, in its transaction.
+
+    ``model`` is a class or a label (``"polls.question"``), ``kind`` is ``"created"``, ``"updated"`` or
+    ``"deleted"``, ``pks`` are the keys of the rows (None: some rows), ``fields`` the names of the fields written (None:
+    any). ``using`` is the database, by default the one that the model is written to. Raises ``ValueError`` for
+    another kind and ``LookupError`` for a model that does not exist.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"The kind of a change is one of {', '.join(KINDS)}, not {kind!r}.")
+    model = apps.get_model(model) if isinstance(model, str) else model
+    if not watched:
+        return
+    touch = Touch(
+        table_of(model), kind, None if pks is None else tuple(pks), None if fields is None else frozenset(fields)
+    )
+    record(using or router.db_for_write(model), [touch])
+
+
+def _all_models() -> list[Model]:
+    return apps.get_models(include_auto_created=True)
+
+
+def _begin() -> None:
+    models_ = [model for model in _all_models() if not is_excluded(model)]
+    for model in models_:
+        _swap_managers(model)
+    for model in models_:
+        watched[model] = layout(model, is_excluded, _base_is_tracked)
+        if not model._meta.auto_created:
+            _connect(model)
+        for field in model._meta.local_many_to_many:
+            through: Any = field.remote_field.through
+            _joins[through] = join_of(field, is_excluded, _bulk_is_seen)
+            signals.m2m_changed.connect(_on_m2m, sender=through, dispatch_uid=HANDLERS)
+
+
+def _base_is_tracked(model: Model) -> bool:
+    from core.changes.querysets import is_tracked
+
+    return is_tracked(model._base_manager)
+
+
+def _bulk_is_seen(through: Model) -> bool:
+    from core.changes.querysets import is_tracked
+
+    return bool(through._meta.auto_created) or is_tracked(through._default_manager)
+
+
+def _connect(model: Model) -> None:
+    signals.post_save.connect(_on_save, sender=model, dispatch_uid=HANDLERS)
+    signals.post_delete.connect(_on_delete, sender=model, dispatch_uid=HANDLERS)
+    if len(watched[model].parts) > 1:
+        signals.pre_save.connect(_before_save, sender=model, dispatch_uid=HANDLERS)
+    if watched[model].unseen:
+        signals.pre_delete.connect(_before_delete, sender=model, dispatch_uid=HANDLERS)
+
+
+def _cease() -> None:
+    for model in watched:
+        _restore_managers(model)
+        signals.pre_save.disconnect(sender=model, dispatch_uid=HANDLERS)
+        signals.pre_delete.disconnect(sender=model, dispatch_uid=HANDLERS)
+        signals.post_save.disconnect(sender=model, dispatch_uid=HANDLERS)
+        signals.post_delete.disconnect(sender=model, dispatch_uid=HANDLERS)
+    for through in _joins:
+        signals.m2m_changed.disconnect(sender=through, dispatch_uid=HANDLERS)
+    watched.clear()
+    _joins.clear()
+
+
+def _swap_managers(model: Model) -> None:
+    """Have Django use tracked managers where it writes behind everyone's back."""
+    from core.changes.querysets import TrackedManager, is_tracked
+
+    names = ["base_manager"]
+    if model._meta.auto_created:
+        names.append("default_manager")
+    for name in names:
+        standing = getattr(model._meta, name)
+        # One that somebody chose may do more than a plain one: it is theirs.
+        if is_tracked(standing) or (not standing.auto_created and type(standing) is not models.Manager):
+            continue
+        manager: Any = TrackedManager()
+        manager.name, manager.model, manager.auto_created = standing.name, model, True
+        manager.stands_in_for = standing
+        model._meta.__dict__[name] = manager
+
+
+def _restore_managers(model: Model) -> None:
+    for name in ("base_manager", "default_manager"):
+        manager = model._meta.__dict__.get(name)
+        if (standing := getattr(manager, "stands_in_for", None)) is not None:
+            model._meta.__dict__[name] = standing
+
+
+def _before_save(sender: Model, instance: models.Model, **_: Any) -> None:
+    keys = [getattr(instance, part.pk) for part in watched[sender].parts[1:]]
+    instance.__dict__[_KEYLESS] = all(key is None for key in keys)
+
+
+def _on_save(  # noqa: PLR0913 - what Django sends
+    sender: Model,
+    instance: models.Model,
+    *,
+    created: bool,
+    raw: bool,
+    using: str,
+    update_fields: frozenset[str] | None,
+    **_: Any,
+) -> None:
+    keyless = instance.__dict__.pop(_KEYLESS, False)
+    record(using, saved(watched[sender], instance, created=created, raw=raw, only=update_fields, keyless=keyless))
+
+
+def _before_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:
+    """Look which rows Django is about to rewrite where nobody will see it."""
+    limit = core_settings.CHANGES.MAX_PKS
+    for field in watched[sender].unseen:
+        rows = field.model._base_manager.using(using).filter(**{field.name: instance})
+        pks = tuple(rows.values_list("pk", flat=True)[: limit + 1])
+        if pks:
+            known = pks if len(pks) <= limit else None
+            record(using, [Touch(table_of(field.model), UPDATED, known, frozenset({field.name}))])
+
+
+def _on_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:
+    layout_ = watched[sender]
+    record(using, [Touch(layout_.own.table, DELETED, (instance.pk,)), *layout_.effects])
+
+
+def _on_m2m(  # noqa: PLR0913 - what Django sends
+    sender: Model,
+    instance: models.Model,
+    *,
+    action: str,
+    reverse: bool,
+    pk_set: set[Any] | None,
+    using: str,
+    **_: Any,
+) -> None:
+    if action.startswith("post_"):
+        join = _joins[sender]
+        record(using, joined(join, action, instance.pk, pk_set, reverse=reverse))

@@ -1,0 +1,190 @@
+"""The reader: tells this process what others have committed.
+
+One task per server process. It looks into the log whenever a doorbell rings, and every ``POLL_INTERVAL`` seconds in
+case one was lost, and sends ``changes_heard``. Between two looks it holds no database connection.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from typing import Any
+
+from channels.layers import get_channel_layer
+from django.db import connections
+
+from core.changes import log
+from core.changes.change import Change
+from core.changes.doorbell import GROUP, RING
+from core.changes.encoding import decode
+from core.changes.position import Position
+from core.changes.process import this_process
+from core.changes.publisher import LOST_AFTER, unpublished
+from core.changes.signals import changes_heard
+from core.conf import core_settings
+
+logger = logging.getLogger(__name__)
+
+REJOIN_INTERVAL = 10.0
+"""Seconds between two times of joining the group of the doorbells: a layer forgets its members when it restarts."""
+RETRY_PAUSE = 1.0
+"""Seconds without doorbells after the layer has failed."""
+LEAVE_TIMEOUT = 1.0
+"""Seconds that leaving the group may take when the process ends."""
+
+
+class Reader:
+    """Reads the logs of all databases on from where it stands, and publishes what it finds.
+
+    It begins by taking everything as changed: what a process did that was killed after its commit is in the log, and
+    nobody may have been there to read it.
+    """
+
+    def __init__(self) -> None:
+        self._positions: dict[str, Position] = {}
+        self._undecided: dict[str, list[log.Entry]] = {}
+        self._prune_at = 0.0
+
+    def poll(self) -> None:
+        """Read and publish what is new, and prune when it is time. Closes the connections it has used."""
+        aliases = log.aliases()
+        try:
+            for using in aliases:
+                self._read(using)
+            if aliases and time.monotonic() >= self._prune_at:
+                self._prune(aliases)
+        finally:
+            for using in aliases:
+                connections[using].close()
+
+    def _read(self, using: str) -> None:
+        position = self._positions.get(using)
+        if position is None:
+            self._positions[using] = log.end(using)
+            _publish(log.everything(using))
+            return
+        while True:
+            reading = log.changes_since(position, using)
+            # Moved on before publishing: whatever a receiver does, no entry is published twice.
+            self._positions[using] = position = reading.position
+            if reading.missed:
+                logger.warning("The log of %s was pruned before it was read: everything counts as changed.", using)
+                self._undecided.pop(using, None)
+                _publish(log.everything(using))
+            else:
+                for entry in self._news(using, reading.entries):
+                    _publish(entry.changes)
+            if not reading.more:
+                return
+
+    def _news(self, using: str, entries: list[log.Entry]) -> list[log.Entry]:
+        """Return the entries that ``changes_committed`` has not told of in this process."""
+        news, undecided = [], []
+        for entry in [*self._undecided.get(using, ()), *entries]:
+            if entry.origin != this_process.origin:
+                news.append(entry)
+            elif (waiting := unpublished.waits(entry.number)) is None:
+                continue
+            elif waiting < LOST_AFTER:
+                undecided.append(entry)
+            else:
+                logger.warning("A commit of this process was not published; the log makes up for it.")
+                unpublished.discard(entry.number)
+                news.append(entry)
+        self._undecided[using] = undecided
+        return news
+
+    def _prune(self, aliases: list[str]) -> None:
+        interval = core_settings.CHANGES.PRUNE_INTERVAL
+        # Not all processes at once.
+        self._prune_at = time.monotonic() + interval * random.uniform(0.75, 1.25)  # noqa: S311
+        for using in aliases:
+            log.prune(using)
+
+
+def _publish(changes: list[Change]) -> None:
+    if changes:
+        changes_heard.tell(changes)
+
+
+class Listener:
+    """Hears the doorbells of other processes."""
+
+    def __init__(self, rung: asyncio.Event) -> None:
+        self._rung = rung
+        self._failing = False
+
+    async def run(self) -> None:
+        """Listen for ever, whatever becomes of the channel layer."""
+        while True:
+            try:
+                await self._listen()
+            except Exception as error:  # noqa: BLE001 - whatever a layer may raise
+                if not self._failing:
+                    logger.warning("No doorbells, only polling, until the channel layer works again: %r", error)
+                self._failing = True
+                await asyncio.sleep(RETRY_PAUSE)
+
+    async def _listen(self) -> None:
+        layer = get_channel_layer()
+        if layer is None:
+            await asyncio.Event().wait()
+        channel = await layer.new_channel("core.changes")
+        try:
+            while True:
+                await layer.group_add(GROUP, channel)
+                self._failing = False
+                await self._hear(layer, channel, time.monotonic() + REJOIN_INTERVAL)
+        finally:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(LEAVE_TIMEOUT):
+                    await layer.group_discard(GROUP, channel)
+
+    async def _hear(self, layer: Any, channel: str, until: float) -> None:
+        while (left := until - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    message = await layer.receive(channel)
+            except TimeoutError:
+                return
+            if message.get("type") == RING and message["origin"] != this_process.origin:
+                if message["changes"] is None:
+                    self._rung.set()
+                else:
+                    await asyncio.to_thread(_publish_carried, message["changes"], message["using"])
+
+
+def _publish_carried(text: str, using: str) -> None:
+    try:
+        _publish(decode(text, using, log.restore_key))
+    finally:
+        connections.close_all()
+
+
+async def run() -> None:
+    """Listen and read for ever: the job of the server's process."""
+    rung = asyncio.Event()
+    reader = Reader()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Listener(rung).run())
+        tasks.create_task(_read_for_ever(reader, rung))
+
+
+async def _read_for_ever(reader: Reader, rung: asyncio.Event) -> None:
+    failing = False
+    while True:
+        rung.clear()
+        try:
+            # A thread of its own for the while, because the one that synchronous views share may be busy.
+            await asyncio.to_thread(reader.poll)
+            failing = False
+        except Exception as error:  # noqa: BLE001 - whatever a database or a receiver may raise
+            if not failing:
+                logger.warning("The log cannot be read; trying on: %r", error)
+            failing = True
+        try:
+            async with asyncio.timeout(core_settings.CHANGES.POLL_INTERVAL):
+                await rung.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,178 @@
+"""What a write to a model means for which tables. Read from the models once; knows no connection."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.db.models.deletion import get_candidate_relations_to_delete
+from django.db.models.options import Options
+
+from core.changes.change import CREATED, DELETED, UPDATED, UPSERTED, Table, Touch
+
+Model = type[models.Model]
+
+
+def table_of(model: Model) -> Table:
+    """Return the table that holds the rows of ``model``; a proxy has that of the model behind it."""
+    options = _concrete(model)
+    return Table(options.label_lower, options.db_table)
+
+
+def _concrete(model: Model) -> "Options[Any]":
+    concrete: Model = model._meta.concrete_model or model
+    return concrete._meta
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the tables over which the rows of a model are spread (more than one with multi-table inheritance)."""
+
+    model: Model
+    table: Table
+    pk: str  # attribute of an instance that holds the key in this table
+    columns: frozenset[str]  # names of its own fields, the key not among them
+    names: dict[str, str]  # field by its name, and by its attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the rows of a model lie in tables, its own first, then those of its parents."""
+
+    parts: tuple[Part, ...]
+    effects: tuple[Touch, ...]  # what the database itself does to other tables when rows here are deleted
+    unseen: tuple[Any, ...]  # foreign keys to here that Django rewrites, when rows are deleted, seen by nobody
+
+    @property
+    def own(self) -> Part:
+        """The model's own table."""
+        return self.parts[0]
+
+
+def layout(model: Model, excluded: Callable[[Model], bool], tracked: Callable[[Model], bool]) -> Layout:
+    """Return how the rows of ``model`` lie. Tables of models that are ``excluded`` are left out, except its own.
+
+    ``tracked`` tells of a model whether what is done through its base manager is seen.
+    """
+    concrete: Model = model._meta.concrete_model or model
+    parents = [parent for parent in concrete._meta.all_parents if not parent._meta.proxy and not excluded(parent)]
+    parts = tuple(_part(each) for each in (concrete, *parents))
+    return Layout(parts, tuple(_effects(concrete, excluded, set())), tuple(_unseen(concrete, excluded, tracked)))
+
+
+def _part(model: Model) -> Part:
+    options = model._meta
+    own = [field for field in options.local_concrete_fields if not field.primary_key]
+    pk = options.pk
+    # A composite key has no column, but an instance knows it.
+    attribute = pk.attname if pk is not None and getattr(pk, "column", None) else "pk"
+    names = {field.name: field.name for field in own} | {field.attname: field.name for field in own}
+    return Part(model, table_of(model), attribute, frozenset(field.name for field in own), names)
+
+
+def _effects(model: Model, excluded: Callable[[Model], bool], seen: set[Model]) -> Iterator[Touch]:
+    """Yield what the database does by itself: the ``DB_*`` variants of ``on_delete``, of Django 6.1 on."""
+    seen.add(model)
+    candidates: Iterable[Any] = get_candidate_relations_to_delete(model._meta)
+    for relation in candidates:
+        child: Model = relation.related_model
+        action = str(getattr(relation.field.remote_field.on_delete, "operation", ""))
+        if not action or excluded(child):
+            continue
+        if action != "CASCADE":
+            yield Touch(table_of(child), UPDATED, None, frozenset({relation.field.name}))
+            continue
+        yield Touch(table_of(child), DELETED)
+        if child not in seen:
+            yield from _effects(child, excluded, seen)
+
+
+def _unseen(model: Model, excluded: Callable[[Model], bool], tracked: Callable[[Model], bool]) -> Iterator[Any]:
+    """Yield the foreign keys to ``model`` that a deletion rewrites in a way that nothing shows.
+
+    Most of the time Django updates the rows as a queryset of their base manager. Where it has fetched them first, as it
+    does for some kinds of ``on_delete``, it writes past every manager.
+    """
+    candidates: Iterable[Any] = get_candidate_relations_to_delete(model._meta)
+    for relation in candidates:
+        action = relation.field.remote_field.on_delete
+        known = action in _NO_REWRITE or hasattr(action, "operation")
+        if known or excluded(relation.related_model):
+            continue
+        if not (getattr(action, "lazy_sub_objs", False) and tracked(relation.related_model)):
+            yield relation.field
+
+
+_NO_REWRITE = {models.CASCADE, models.PROTECT, models.RESTRICT, models.DO_NOTHING}
+
+
+def saved(  # noqa: PLR0913 - what Django tells of a save
+    layout_: Layout, instance: models.Model, *, created: bool, raw: bool, only: Collection[str] | None, keyless: bool
+) -> Iterator[Touch]:
+    """Yield what ``instance.save()`` did to each table.
+
+    ``only`` are the ``update_fields``. ``raw`` saves, those of fixtures, write the model's own table alone.
+    ``keyless`` tells that the instance had no key in its parents' tables before: without one a row was inserted, with
+    one Django tries an update first and does not say which it was.
+    """
+    own = layout_.own
+    parts = (own,) if raw else layout_.parts
+    for part in parts:
+        fields = None if only is None else frozenset(part.names[name] for name in only if name in part.names)
+        pks = (getattr(instance, part.pk),)
+        if part is own and created:
+            yield Touch(part.table, CREATED, pks)
+        elif part is not own and created:
+            yield Touch(part.table, CREATED if keyless else UPSERTED, pks)
+        elif part.columns and fields != frozenset():  # otherwise Django had nothing to write
+            yield Touch(part.table, UPDATED, pks, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One of the two models that a many-to-many field joins, and the name that the field has there."""
+
+    table: Table
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A many-to-many field: its two ends, each None where nobody sees the field, and the table between them."""
+
+    declared: End | None
+    target: End | None
+    through: Table | None  # None if the rows in the middle are seen without the signal's help
+
+
+def joined(join: Join, action: str, pk: Any, others: Collection[Any] | None, *, reverse: bool) -> Iterator[Touch]:
+    """Yield what a change of the many-to-many field means for the rows at both ends: they were updated.
+
+    No column of theirs was written, only the table between them; ``fields`` names the many-to-many field, so that
+    whoever cares for columns only can tell. ``others`` is None where Django does not say (``clear``).
+    """
+    if others is not None and not others:
+        return
+    if join.through and action == "post_add":
+        yield Touch(join.through, CREATED)
+    near, far = (join.target, join.declared) if reverse else (join.declared, join.target)
+    if near:
+        yield Touch(near.table, UPDATED, (pk,), frozenset({near.name}))
+    if far:
+        yield Touch(far.table, UPDATED, None if others is None else tuple(others), frozenset({far.name}))
+
+
+def join_of(field: Any, excluded: Callable[[Model], bool], tracked: Callable[[Model], bool]) -> Join:
+    """Return what joins the two models of the many-to-many ``field``.
+
+    ``tracked`` tells of a model in the middle whether rows added to it in bulk are seen.
+    """
+    relation = field.remote_field
+    declared = None if excluded(field.model) else End(table_of(field.model), field.name)
+    target = None
+    if getattr(relation, "symmetrical", False):
+        target = declared
+    elif not relation.hidden and not excluded(relation.model):
+        target = End(table_of(relation.model), relation.get_accessor_name())
+    unseen = not excluded(relation.through) and not tracked(relation.through)
+    return Join(declared, target, table_of(relation.through) if unseen else None)
