@@ -36,6 +36,9 @@ class Batch(Feature):
 class Routers(Feature):
     """Nested routes."""
 
+    # How the arguments of a nested URL begin that name its parents: parent_lookup_user.
+    DEFAULT_PARENT_LOOKUP_KWARG_NAME_PREFIX: str = "parent_lookup_"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caching(Feature):

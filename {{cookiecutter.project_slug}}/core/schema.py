@@ -1,0 +1,42 @@
+"""The OpenAPI description of what ``core`` adds to views."""
+
+from typing import Any, cast
+
+from drf_spectacular import openapi
+from drf_spectacular.plumbing import build_parameter_type, follow_model_field_lookup, get_view_model
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.schemas.utils import get_pk_description
+
+
+class AutoSchema(openapi.AutoSchema):
+    """Describes nested routes: each parent in the path has the type of the field by which it is looked up."""
+
+    def _resolve_path_parameters(self, variables: Any) -> list[Any]:
+        parents = {parent.kwarg: parent for parent in getattr(self.view, "nested_parents", ())}
+        usual: Any = super()
+        resolved: list[Any] = []
+        for variable in variables:
+            if variable in parents:
+                resolved.append(self._parent_parameter(variable, parents[variable].viewset))
+            else:
+                resolved += usual._resolve_path_parameters([variable])
+        return resolved
+
+    def _parent_parameter(self, name: str, viewset: type[Any]) -> Any:
+        model: Any = get_view_model(viewset, emit_warnings=False)
+        described: dict[str, Any] = {"type": "string"}
+        description = ""
+        if model is not None:
+            field: Any = follow_model_field_lookup(model, viewset.lookup_field)
+            described = cast("Any", self)._map_model_field(field, direction=None)
+            if field.primary_key and "description" not in described:
+                description = str(get_pk_description(model, field))
+        if described.get("type") == "string" and (pattern := getattr(viewset, "lookup_value_regex", None)):
+            described = {**described, "pattern": f"^{pattern}$"}
+        return build_parameter_type(
+            name=name, location=OpenApiParameter.PATH, description=description, schema=described
+        )
+
+    def _get_paginator(self) -> Any:
+        # A viewset may make its paginator itself, as PaginateByMaxMixin does.
+        return getattr(self.view, "paginator", None)
