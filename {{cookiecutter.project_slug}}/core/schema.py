@@ -1,6 +1,6 @@
 """The OpenAPI description of what ``core`` adds to views."""
 
-from typing import Any, cast
+from typing import Any
 
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import build_parameter_type, follow_model_field_lookup, get_view_model
@@ -13,13 +13,12 @@ class AutoSchema(openapi.AutoSchema):
 
     def _resolve_path_parameters(self, variables: Any) -> list[Any]:
         parents = {parent.kwarg: parent for parent in getattr(self.view, "nested_parents", ())}
-        usual: Any = super()
         resolved: list[Any] = []
         for variable in variables:
             if variable in parents:
                 resolved.append(self._parent_parameter(variable, parents[variable].viewset))
             else:
-                resolved += usual._resolve_path_parameters([variable])
+                resolved += super()._resolve_path_parameters([variable])  # type: ignore[no-untyped-call]
         return resolved
 
     def _parent_parameter(self, name: str, viewset: type[Any]) -> Any:
@@ -28,7 +27,7 @@ class AutoSchema(openapi.AutoSchema):
         description = ""
         if model is not None:
             field: Any = follow_model_field_lookup(model, viewset.lookup_field)
-            described = cast("Any", self)._map_model_field(field, direction=None)
+            described = self._map_model_field(field, direction=None)  # type: ignore[no-untyped-call]
             if field.primary_key and "description" not in described:
                 description = str(get_pk_description(model, field))
         if described.get("type") == "string" and (pattern := getattr(viewset, "lookup_value_regex", None)):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db import IntegrityError, router, transaction
-from django.db.models import Model
+from django.db.models import ForeignObjectRel, Model
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
@@ -18,6 +18,7 @@ from rest_framework.relations import ManyRelatedField, RelatedField
 from rest_framework.settings import api_settings
 
 from core.nesting.links import Column, Link
+from core.nesting.uniqueness import repeated
 
 if TYPE_CHECKING:
     _Serializer = serializers.Serializer[Any]
@@ -40,6 +41,8 @@ class StaysUnderParents(_Serializer):
         if isinstance(data, Mapping) and isinstance(validated, dict):
             if refusals := _refusals(self, data, validated, links):
                 raise serializers.ValidationError(refusals)
+            if repetitions := _repetitions(self, validated, links):
+                raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: repetitions})
             if self.instance is None:
                 _fill(validated, links)
         return validated
@@ -220,6 +223,13 @@ def _forms(field: Any, parent: Any) -> set[str]:
     return forms
 
 
+def _repetitions(serializer: Any, validated: Mapping[str, Any], links: Sequence[Link]) -> list[ErrorDetail]:
+    model = _model(serializer)
+    known = {field.source for field in serializer.fields.values() if not field.read_only}
+    unknown = [link for link in links if not any(column.names & known for column in link.columns)]
+    return repeated(model, serializer.instance, validated, unknown) if model else []
+
+
 # --- Linking -----------------------------------------------------------------------------------------------
 
 
@@ -257,9 +267,8 @@ def _require_linked(serializer: Any, row: Model) -> None:
 
 
 def _not_linked(serializer: Any, link: Link) -> serializers.ValidationError:
-    source = link.path.steps[0].name
-    if not isinstance(link.path.steps[0], Model) and hasattr(link.path.steps[0], "get_accessor_name"):
-        source = link.path.steps[0].get_accessor_name() or source
+    step = link.path.steps[0]
+    source = step.get_accessor_name() if isinstance(step, ForeignObjectRel) else step.name
     fields = getattr(serializer, "fields", {}).values()
     name = next((field.field_name for field in fields if field.source == source), api_settings.NON_FIELD_ERRORS_KEY)
     message = f"This does not lead to the parent that the URL names, {link.parent_name}."

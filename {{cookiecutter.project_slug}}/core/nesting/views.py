@@ -1,7 +1,7 @@
 """Puts parents, links and binding into a viewset."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import Model, QuerySet
@@ -128,7 +128,7 @@ class UnderParents(_ViewSet):
         return issubclass(written, model) or issubclass(model, written)
 
 
-def _without(handler: Callable[..., Any], unwanted: Set[str]) -> Callable[..., Any]:
+def _without(handler: Callable[..., Any], unwanted: Collection[str]) -> Callable[..., Any]:
     def handle(request: Request, *args: Any, **kwargs: Any) -> Any:
         return handler(request, *args, **{name: value for name, value in kwargs.items() if name not in unwanted})
 
