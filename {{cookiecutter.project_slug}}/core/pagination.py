@@ -17,8 +17,8 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
 class PaginateByMaxMixin:
     """Lets a client ask for as much as one page may hold: ``?page_size=max``.
 
-    In a paginator with page numbers that is its ``max_page_size``. In a viewset it is the viewset's
-    ``max_paginate_by``; its lists are then paginated by page number, whatever the project's default is. Where the
+    In a paginator whose pages have a size (by number or cursor) that is its ``max_page_size``. In a viewset it is the
+    viewset's ``max_paginate_by``; if its pages have no size (limit and offset) they are numbered instead. Where the
     upper bound is not set, ``max`` means nothing.
     """
 
@@ -43,10 +43,11 @@ class PaginateByMaxMixin:
 
 
 def _by_max(chosen: type[pagination.BasePagination], bound: int | None) -> type[pagination.BasePagination]:
-    numbered = issubclass(chosen, pagination.PageNumberPagination)
-    base: Any = chosen if numbered else pagination.PageNumberPagination
+    sized = issubclass(chosen, pagination.PageNumberPagination | pagination.CursorPagination)
+    base: Any = chosen if sized else pagination.PageNumberPagination
+    bases = (base,) if issubclass(base, PaginateByMaxMixin) else (PaginateByMaxMixin, base)
     attributes = {"page_size_query_param": base.page_size_query_param or "page_size"}
     if bound is not None:
         attributes["max_page_size"] = bound
-    made: type[pagination.BasePagination] = type(base.__name__, (PaginateByMaxMixin, base), attributes)
+    made: type[pagination.BasePagination] = type(base.__name__, bases, attributes)
     return made

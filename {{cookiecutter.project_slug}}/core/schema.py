@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import FieldError
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import build_parameter_type, follow_model_field_lookup, get_view_model
 from drf_spectacular.utils import OpenApiParameter
@@ -23,10 +24,10 @@ class AutoSchema(openapi.AutoSchema):
 
     def _parent_parameter(self, name: str, viewset: type[Any]) -> Any:
         model: Any = get_view_model(viewset, emit_warnings=False)
+        field: Any = _field(model, viewset.lookup_field)
         described: dict[str, Any] = {"type": "string"}
         description = ""
-        if model is not None:
-            field: Any = follow_model_field_lookup(model, viewset.lookup_field)
+        if field is not None:
             described = self._map_model_field(field, direction=None)  # type: ignore[no-untyped-call]
             if field.primary_key and "description" not in described:
                 description = str(get_pk_description(model, field))
@@ -39,3 +40,10 @@ class AutoSchema(openapi.AutoSchema):
     def _get_paginator(self) -> Any:
         # A viewset may make its paginator itself, as PaginateByMaxMixin does.
         return getattr(self.view, "paginator", None)
+
+
+def _field(model: Any, lookup: str) -> Any:
+    try:
+        return None if model is None else follow_model_field_lookup(model, lookup)
+    except FieldError:
+        return None  # an annotation, whose type only its queryset knows

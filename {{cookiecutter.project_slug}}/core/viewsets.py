@@ -36,7 +36,8 @@ class NestedViewSetMixin(_ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a URL that names parents without having been registered under any: it would show all rows."""
         prefix = core_settings.ROUTERS.DEFAULT_PARENT_LOOKUP_KWARG_NAME_PREFIX
-        if not self.nested_parents and (strays := [name for name in self.kwargs if name.startswith(prefix)]):
+        strays = [name for name in self.kwargs if prefix and name.startswith(prefix)]
+        if strays and not self.nested_parents:
             raise ImproperlyConfigured(
                 f"The URL of {type(self).__name__} has the argument {strays[0]!r}, but no parent stands behind it. "
                 "Register the viewset under its parent with an extended router."

@@ -5,7 +5,7 @@ that names another parent is refused; a new row is linked; a row that is written
 through the viewset's ``get_serializer`` keeps to them, lists included.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,7 +43,7 @@ class StaysUnderParents(_Serializer):
                 raise serializers.ValidationError(refusals)
             if repetitions := _repetitions(self, validated, links):
                 raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: repetitions})
-            if self.instance is None:
+            if self.instance is None or not self.partial:
                 _fill(validated, links)
         return validated
 
@@ -57,15 +57,16 @@ class LinksToParents(StaysUnderParents):
             row = super().create(validated_data)
             if isinstance(row, Model):
                 _add(self, row)
-                _require_linked(self, row)
+                _require_linked(self, row, ())
             return row
 
     def update(self, instance: Any, validated_data: Any) -> Any:
         """Write the row, unless that would take it away from its parents."""
+        written = set(validated_data)
         with _atomic(self):
             row = super().update(instance, validated_data)
             if isinstance(row, Model):
-                _require_linked(self, row)
+                _require_linked(self, row, written)
             return row
 
 
@@ -114,8 +115,10 @@ def _relax(serializer: Any, data: Mapping[str, Any], links: Sequence[Link]) -> N
     """Make the fields that name a parent optional, as far as the body leaves them out."""
     for link in links:
         for field in _fields_of(serializer, link):
-            if not field.read_only and field.get_value(data) is empty:
+            if not field.read_only and (field.get_value(data) is empty or field.field_name not in data):
                 field.required = False
+                if isinstance(field, ManyRelatedField):
+                    field.allow_empty = True  # a form cannot tell an empty list from none
 
 
 def _fields_of(serializer: Any, link: Link) -> Iterator[Any]:
@@ -160,6 +163,9 @@ def _statements(
         for name in column.names - set(fields):
             if name in data:
                 yield name, not _raw_agrees(column, None, data[name], link.parent)
+        # What a part of the same row (source="*") has brought along.
+        for name in column.names.intersection(validated) - {field.source for field in fields.values()}:
+            yield name, not _agrees(column, validated[name])
     if link.accessor:
         yield from _many_statements(serializer, data, validated, link)
 
@@ -253,17 +259,18 @@ def _add(serializer: Any, row: Model) -> None:
                 raise _not_linked(serializer, link) from None
 
 
-def _require_linked(serializer: Any, row: Model) -> None:
+def _require_linked(serializer: Any, row: Model, written: Collection[str]) -> None:
+    """Raise ``ValidationError`` unless ``row`` hangs on every parent; ``written`` may have cut a list of parents."""
     links = _links(serializer)
     for link in links:
         for column in link.columns:
-            if not column.agrees(getattr(row, column.field.attname)):
+            if not column.agrees(getattr(row, column.field.attname, None)):
                 raise _not_linked(serializer, link)
-    if indirect := [link for link in links if link.indirect]:
+    if doubtful := [link for link in links if link.indirect or link.accessor in written]:
         conditions = {name: value for link in links for name, value in link.conditions.items()}
         rows = type(row)._base_manager.using(row._state.db).filter(pk=row.pk, **conditions)
         if not rows.exists():
-            raise _not_linked(serializer, indirect[0])
+            raise _not_linked(serializer, doubtful[0])
 
 
 def _not_linked(serializer: Any, link: Link) -> serializers.ValidationError:

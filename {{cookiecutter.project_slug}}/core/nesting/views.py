@@ -32,6 +32,7 @@ class UnderParents(_ViewSet):
     nested_parents: ClassVar[tuple[Parent, ...]] = ()
     known_parents: tuple[Model, ...] = ()  # those that whoever asks has found already
     _parent_objects: tuple[Model, ...] | None = None
+    _model: type[Model] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer 404 before any action runs, unless the caller may see every parent that the URL names."""
@@ -53,6 +54,7 @@ class UnderParents(_ViewSet):
     def get_queryset(self) -> QuerySet[Any]:
         """Return the viewset's rows that hang on the parents."""
         queryset = super().get_queryset()
+        self._model = queryset.model
         if getattr(self, "swagger_fake_view", False):
             return queryset
         return under(queryset, self._links(queryset.model))
@@ -62,7 +64,7 @@ class UnderParents(_ViewSet):
         serializer_class = super().get_serializer_class()
         if getattr(self, "swagger_fake_view", False):
             return serializer_class
-        model: type[Model] = super().get_queryset().model
+        model = self._rows_model()
         return bind(serializer_class, self._links(model)) if self._writes(serializer_class, model) else serializer_class
 
     def get_serializer_context(self) -> Mapping[str, Any]:
@@ -70,7 +72,7 @@ class UnderParents(_ViewSet):
         context = super().get_serializer_context()
         if getattr(self, "swagger_fake_view", False):
             return context
-        return {**context, CONTEXT: self._links(super().get_queryset().model)}
+        return {**context, CONTEXT: self._links(self._rows_model())}
 
     def reverse_action(self, url_name: str, *args: Any, **kwargs: Any) -> str:
         """Reverse a route of this viewset under the same parents."""
@@ -78,6 +80,11 @@ class UnderParents(_ViewSet):
             above = {parent.kwarg: self.kwargs[parent.kwarg] for parent in self.nested_parents}
             kwargs["kwargs"] = {**above, **(kwargs.get("kwargs") or {})}
         return super().reverse_action(url_name, *args, **kwargs)
+
+    def _rows_model(self) -> type[Model]:
+        if self._model is None:
+            self._model = super().get_queryset().model
+        return self._model
 
     def _found(self) -> tuple[Model, ...]:
         own = {self.lookup_url_kwarg or self.lookup_field, "format"}

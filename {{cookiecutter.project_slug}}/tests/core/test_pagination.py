@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from rest_framework import serializers, viewsets
-from rest_framework.pagination import PageNumberPagination
+from rest_framework.pagination import CursorPagination, PageNumberPagination
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
@@ -116,6 +116,23 @@ class TestPaginateByMaxMixin:
         assert len(api.get("/users/?page_size=max").json()["results"]) == 70
         assert len(api.get("/users/?page_size=5").json()["results"]) == 5
         assert len(api.get("/users/").json()["results"]) == 4
+
+    def test_it_works_in_both_at_once(self, api, serve, users):
+        class Pages(PaginateByMaxMixin, PageNumberPagination):
+            max_page_size = 70
+
+        self.serve(serve, pagination_class=Pages, max_paginate_by=60)
+        assert len(api.get("/users/?page_size=max").json()["results"]) == 60
+
+    def test_a_cursor_stays_a_cursor(self, api, serve, users):
+        class Pages(CursorPagination):
+            page_size = 4
+            ordering = "pk"
+
+        self.serve(serve, pagination_class=Pages, max_paginate_by=60)
+        body = api.get("/users/?page_size=max").json()
+        assert len(body["results"]) == 60
+        assert "cursor=" in body["next"]
 
     def test_it_works_with_the_decorator(self, api, serve, users):
         class Plain(PaginateByMaxMixin, viewsets.ReadOnlyModelViewSet):

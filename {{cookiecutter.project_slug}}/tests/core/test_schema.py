@@ -1,6 +1,9 @@
 """The OpenAPI description of nested routes."""
 
+from types import SimpleNamespace
+
 import pytest
+from django.db.models.functions import Upper
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
@@ -79,6 +82,20 @@ def test_parents_have_the_type_and_the_pattern_of_what_they_are_looked_up_by():
     paths = described(nested(ExtendedSimpleRouter(), CodedRegions))
     assert parents(paths["/regions/{parent_lookup_region}/cities/"]["get"]) == {
         "parent_lookup_region": {"type": "string", "pattern": "^[a-z]{2}$"}
+    }
+
+
+def test_a_parent_looked_up_by_an_annotation_is_a_string():
+    class Annotated(Regions):
+        lookup_field = "shouted"
+        queryset = Region.objects.annotate(shouted=Upper("name"))
+
+    router = ExtendedSimpleRouter()
+    router.register("regions", Annotated).register("cities", Cities, "city", ["region"])
+    nested_only = [pattern for pattern in router.urls if "parent" in str(pattern.pattern)]
+    paths = described(SimpleNamespace(urls=nested_only))
+    assert parents(paths["/regions/{parent_lookup_region}/cities/"]["get"]) == {
+        "parent_lookup_region": {"type": "string"}
     }
 
 

@@ -100,6 +100,21 @@ def test_the_root_lists_what_needs_no_parent(api, db):
     assert set(api.get("/api/").json()) == {"questions", "choices"}
 
 
+def test_the_browsable_pages_work(as_author, question, url):
+    for path in (url, f"{url}{question.choices.first().pk}/"):
+        response = as_author.get(path, headers={"accept": "text/html"})
+        assert response.status_code == 200
+        assert b"Choice" in response.content
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_they_work_under_asgi(async_client, question, hidden_question, url):
+    assert (await async_client.get(f"{url}?question_text=x")).json()["count"] == 2
+    assert (await async_client.get(f"/api/questions/{hidden_question.pk}/choices/")).status_code == 404
+    choice = await question.choices.afirst()
+    assert (await async_client.post(f"{url}{choice.pk}/vote/")).json()["votes"] == 1
+
+
 NAMES = """
 import django, json
 django.setup()

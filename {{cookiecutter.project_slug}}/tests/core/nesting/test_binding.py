@@ -146,6 +146,19 @@ class TestCreating:
         assert refusal(response, f"region {north.pk}") == ["region"]
         assert len(api.get(f"/regions/{north.pk}/passports/").json()) == 1
 
+    @pytest.mark.parametrize("lookup", ["region", "region_id", "region__country_code", "region__pk"])
+    def test_a_lookup_may_end_at_a_field_of_the_parent(self, api, serve, north, south, lookup):
+        regions = viewset_of(serializer_of(Region, "id"), lookup_field="country_code")
+        router = ExtendedSimpleRouter()
+        router.register("regions", regions).register(
+            "cities", viewset_of(serializer_of(City, "region", "name")), "city", [lookup]
+        )
+        serve(router.urls)
+        assert [row["name"] for row in api.get("/regions/south/cities/").json()] == ["south-1", "south-2"]
+        assert api.post("/regions/south/cities/", {"name": "new"}).json() == {"region": south.pk, "name": "new"}
+        refused = api.post("/regions/south/cities/", {"name": "other", "region": north.pk})
+        assert refusal(refused, f"region {south.pk}") == ["region"]
+
     def test_lists_are_held_to_the_parent_row_by_row(self, api, atlas, north, south):
         def create(view, request, *args, **kwargs):
             serializer = view.get_serializer(data=request.data, many=True)
@@ -240,6 +253,43 @@ class TestUpdating:
             assert response.status_code == 200, response.content
             assert response.json() == {"id": city.pk, "region": north.pk, **body}
 
+    def test_rules_of_the_serializer_find_the_parent_that_the_body_left_out(self, api, atlas, north):
+        seen = []
+
+        class Ruled(serializer_of(City, "id", "region", "name")):
+            def validate(self, attrs):
+                seen.append(attrs["region"])
+                return attrs
+
+        atlas(city={"serializer_class": Ruled})
+        city = north.cities.first()
+        assert api.post(f"/regions/{north.pk}/cities/", {"name": "new"}).status_code == 201
+        assert api.put(f"/regions/{north.pk}/cities/{city.pk}/", {"name": "renamed"}).status_code == 200
+        assert seen == [north, north]
+
+    def test_a_default_gives_way_to_the_url(self, api, atlas, north, south):
+        field = serializers.PrimaryKeyRelatedField(queryset=Region.objects.all(), default=lambda: south)
+        atlas(city={"serializer_class": serializer_of(City, "id", "region", "name", region=field)})
+        city = north.cities.first()
+        assert api.post(f"/regions/{north.pk}/cities/", {"name": "new"}).json()["region"] == north.pk
+        assert api.put(f"/regions/{north.pk}/cities/{city.pk}/", {"name": "renamed"}).json()["region"] == north.pk
+
+    def test_a_part_of_the_same_row_may_not_name_another_parent(self, api, atlas, north, south):
+        part = serializer_of(City, "region")(source="*", required=False)
+        atlas(city={"serializer_class": serializer_of(City, "id", "name", "part", part=part)})
+        city = north.cities.first()
+        for method, url in (
+            ("post", f"/regions/{north.pk}/cities/"),
+            ("patch", f"/regions/{north.pk}/cities/{city.pk}/"),
+        ):
+            body = {"name": "new", "part": {"region": south.pk}}
+            response = getattr(api, method)(url, body, format="json")
+            assert refusal(response, f"region {north.pk}") == ["region"]
+            response = getattr(api, method)(url, {**body, "part": {"region": north.pk}}, format="json")
+            assert response.status_code in {200, 201}
+            City.objects.filter(name="new").update(name=method)
+        assert not south.cities.filter(name="new").exists()
+
     def test_the_flat_route_still_moves_rows(self, api, serve, north, south):
         router = ExtendedSimpleRouter()
         cities = viewset_of(serializer_of(City, "id", "region", "name"))
@@ -327,6 +377,38 @@ class TestManyToMany:
             assert response.status_code == 201, response.content
             assert labelled[0] in City.objects.get(pk=response.json()["id"]).labels.all()
             assert labelled[0].pk in response.json()["labels"]
+
+    @pytest.mark.parametrize("format_", ["json", "multipart"])
+    def test_a_list_of_parents_that_may_not_be_empty_may_be_left_out(self, api, serve, labelled, north, format_):
+        labels = serializers.PrimaryKeyRelatedField(many=True, queryset=Label.objects.all(), allow_empty=False)
+        router = ExtendedSimpleRouter()
+        router.register("labels", viewset_of(serializer_of(Label, "id"))).register(
+            "cities", viewset_of(serializer_of(City, "region", "name", "labels", labels=labels)), "city", ["labels"]
+        )
+        serve(router.urls)
+        url = f"/labels/{labelled[0].pk}/cities/"
+        response = api.post(url, {"name": "new", "region": north.pk}, format=format_)
+        assert response.status_code == 201, response.content
+        assert response.json()["labels"] == [labelled[0].pk]
+        empty = api.post(url, {"name": "other", "region": north.pk, "labels": []}, format="json")
+        assert empty.json() == {"labels": ["This list may not be empty."]}
+
+    def test_a_serializer_that_cuts_the_link_itself_is_caught_and_undone(self, api, serve, labelled, north):
+        class Wilful(serializer_of(City, "name", "labels")):
+            def update(self, instance, validated_data):
+                return super().update(instance, {**validated_data, "labels": []})
+
+        router = ExtendedSimpleRouter()
+        router.register("labels", viewset_of(serializer_of(Label, "id"))).register(
+            "cities", viewset_of(Wilful), "city", ["labels"]
+        )
+        serve(router.urls)
+        city = north.cities.first()
+        body = {"name": "new", "labels": [labelled[0].pk]}
+        response = api.put(f"/labels/{labelled[0].pk}/cities/{city.pk}/", body, format="json")
+        assert response.status_code == 400
+        assert list(response.json()) == ["labels"]
+        assert (City.objects.get(pk=city.pk).name, city.labels.count()) == ("north-1", 1)
 
     def test_from_the_other_side_too(self, api, reverse, north):
         city = north.cities.last()
