@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.routers import SimpleRouter
 
 from core.fields import ResourceUriField
-from tests.core.nesting.conftest import serializer_of, viewset_of
+from tests.nesting_app.api import serializer_of, viewset_of
 from tests.nesting_app.models import Place
 
 

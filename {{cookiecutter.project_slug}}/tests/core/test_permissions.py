@@ -8,7 +8,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ModelViewSet
 
 from core.permissions import ExtendedDjangoObjectPermissions
-from tests.core.nesting.conftest import serializer_of
+from tests.nesting_app.api import serializer_of
 from tests.nesting_app.models import Label
 
 FORBIDDEN = (403, {"detail": "You do not have permission to perform this action."})

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import include, path, resolve, reverse
 from rest_framework.decorators import action
@@ -12,8 +13,8 @@ from rest_framework.viewsets import GenericViewSet, ModelViewSet, ViewSet
 
 from core.routers import ExtendedDefaultRouter, ExtendedRouterMixin, ExtendedSimpleRouter, NestedRouterMixin
 from core.viewsets import NestedViewSetMixin
-from tests.core.nesting.conftest import serializer_of, viewset_of
-from tests.nesting_app.models import Book, Comment, Region, Task
+from tests.nesting_app.api import serializer_of, viewset_of
+from tests.nesting_app.models import Book, Comment, Region, Stamp, Task
 
 OFF = {"ROUTERS": {"ENABLED": False}}
 
@@ -108,7 +109,7 @@ class TestTheDocumentsExamples:
             ),
         ]
 
-    def test_every_level_is_filtered_by_all_of_its_parents(self, api, serve, accounts):
+    def test_every_level_is_filtered_by_all_of_its_parents(self, api, serve, accounts, django_assert_num_queries):
         serve(chained(ExtendedSimpleRouter()).urls)
         ann = accounts[0]
         first, second = ann.groups.order_by("name")
@@ -116,7 +117,8 @@ class TestTheDocumentsExamples:
         assert names(api.get(f"/users/{ann.pk}/groups/")) == ["ann-1", "ann-2"]
         for group in (first, second):
             expected = Permission.objects.filter(group__user=ann, group=group).order_by("pk")
-            found = names(api.get(f"/users/{ann.pk}/groups/{group.pk}/permissions/"))
+            with django_assert_num_queries(3):  # the user, the group, the permissions
+                found = names(api.get(f"/users/{ann.pk}/groups/{group.pk}/permissions/"))
             assert found == [permission.name for permission in expected]
 
     def test_what_a_parent_does_not_have_is_not_found_under_it(self, api, serve, accounts):
@@ -184,11 +186,11 @@ class TestGenericRelations:
 
     class TaskCommentViewSet(CommentViewSet):
         def get_queryset(self):
-            return super().get_queryset().filter(content_type__model="task")
+            return super().get_queryset().filter(content_type=ContentType.objects.get_for_model(Task))
 
     class BookCommentViewSet(CommentViewSet):
         def get_queryset(self):
-            return super().get_queryset().filter(content_type__model="book")
+            return super().get_queryset().filter(content_type=ContentType.objects.get_for_model(Book))
 
     def serve(self, serve, task_comments, book_comments):
         router = ExtendedSimpleRouter()
@@ -513,8 +515,6 @@ class TestNames:
 
         class RegionViewSet(viewset_of(serializer_of(Region, "id", "name"))):
             lookup_field = "country_code"
-
-        from tests.nesting_app.models import Stamp
 
         Stamp.objects.create(country_code="no", price=3)
         Stamp.objects.create(country_code="so", price=4)

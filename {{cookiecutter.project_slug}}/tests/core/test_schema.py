@@ -15,7 +15,7 @@ from rest_framework.routers import SimpleRouter
 from core.pagination import PaginateByMaxMixin
 from core.routers import ExtendedDefaultRouter, ExtendedSimpleRouter
 from core.viewsets import DetailSerializerMixin
-from tests.core.nesting.conftest import serializer_of, viewset_of
+from tests.nesting_app.api import serializer_of, viewset_of
 from tests.nesting_app.models import City, Region, Street
 
 Regions = viewset_of(serializer_of(Region, "id", "name"))
@@ -66,12 +66,14 @@ def nested(router, regions=Regions):
 def test_parents_have_the_type_of_their_key_at_every_depth():
     paths = described(nested(ExtendedSimpleRouter()))
     streets = "/regions/{parent_lookup_city__region}/cities/{parent_lookup_city}/streets/"
-    assert set(paths) >= {"/regions/{parent_lookup_region}/cities/", streets, f"{streets}{{id}}/sweep/"}
+    street = streets + "{id}/"
+    sweep = street + "sweep/"
+    assert set(paths) >= {"/regions/{parent_lookup_region}/cities/", streets, sweep}
     assert parents(paths["/regions/{parent_lookup_region}/cities/"]["post"]) == {
         "parent_lookup_region": {"type": "integer"}
     }
     both = {"parent_lookup_city__region": {"type": "integer"}, "parent_lookup_city": {"type": "integer"}}
-    for path, method in ((streets, "get"), (f"{streets}{{id}}/", "delete"), (f"{streets}{{id}}/sweep/", "post")):
+    for path, method in ((streets, "get"), (street, "delete"), (sweep, "post")):
         assert parents(paths[path][method]) == both
     (parameter,) = (each for each in paths[streets]["get"]["parameters"] if each["name"] == "parent_lookup_city")
     assert parameter["description"] == "A unique integer value identifying this city."

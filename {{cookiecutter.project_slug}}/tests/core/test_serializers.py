@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework import serializers
 
 from core.serializers import PartialUpdateSerializerMixin, written_columns
-from tests.core.nesting.conftest import serializer_of
+from tests.nesting_app.api import serializer_of
 from tests.nesting_app.models import Label, Place, Visit
 
 

@@ -1,32 +1,10 @@
-"""A country in small: regions, cities and streets, and a way to serve routers."""
+"""A country in small: regions, cities and streets, served under each other."""
 
 import pytest
-from rest_framework import serializers
-from rest_framework.permissions import AllowAny
-from rest_framework.viewsets import ModelViewSet
 
 from core.routers import ExtendedSimpleRouter
-from core.viewsets import NestedViewSetMixin
+from tests.nesting_app.api import serializer_of, viewset_of
 from tests.nesting_app.models import City, Region, Street
-
-
-def serializer_of(model_class, *names, **declared):
-    """Return a serializer of these fields."""
-    meta = type("Meta", (), {"model": model_class, "fields": names})
-    return type(f"{model_class.__name__}Serializer", (serializers.ModelSerializer,), {"Meta": meta, **declared})
-
-
-def viewset_of(usual_serializer, /, **attributes):
-    """Return a viewset that lets everybody do everything, and can be nested."""
-    model = usual_serializer.Meta.model
-    given = {
-        "queryset": model._default_manager.order_by("pk"),
-        "serializer_class": usual_serializer,
-        "permission_classes": (AllowAny,),
-        "pagination_class": None,
-        **attributes,
-    }
-    return type(f"{model.__name__}ViewSet", (NestedViewSetMixin, ModelViewSet), given)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from core.nesting.binding import LinksToParents, StaysUnderParents
 from core.routers import ExtendedSimpleRouter
-from tests.core.nesting.conftest import serializer_of, viewset_of
+from tests.nesting_app.api import serializer_of, viewset_of
 from tests.nesting_app.models import City, Label, Passport, Region, Street
 
 
