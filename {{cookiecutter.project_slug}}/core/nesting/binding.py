@@ -17,7 +17,7 @@ from rest_framework.fields import empty
 from rest_framework.relations import ManyRelatedField, RelatedField
 from rest_framework.settings import api_settings
 
-from core.nesting.links import Column, Link
+from core.nesting.links import Column, Link, linked
 from core.nesting.uniqueness import repeated
 
 if TYPE_CHECKING:
@@ -262,15 +262,10 @@ def _add(serializer: Any, row: Model) -> None:
 def _require_linked(serializer: Any, row: Model, written: Collection[str]) -> None:
     """Raise ``ValidationError`` unless ``row`` hangs on every parent; ``written`` may have cut a list of parents."""
     links = _links(serializer)
-    for link in links:
-        for column in link.columns:
-            if not column.agrees(getattr(row, column.field.attname, None)):
-                raise _not_linked(serializer, link)
-    if doubtful := [link for link in links if link.indirect or link.accessor in written]:
-        conditions = {name: value for link in links for name, value in link.conditions.items()}
-        rows = type(row)._base_manager.using(row._state.db).filter(pk=row.pk, **conditions)
-        if not rows.exists():
-            raise _not_linked(serializer, doubtful[0])
+    astray = [link for link in links if not link.met_by(row)]
+    doubtful = [link for link in links if link.indirect or link.accessor in written]
+    if astray or (doubtful and not linked(row, links)):
+        raise _not_linked(serializer, (astray or doubtful)[0])
 
 
 def _not_linked(serializer: Any, link: Link) -> serializers.ValidationError:

@@ -120,6 +120,10 @@ class Link:
         """Whether only the database can tell if a row is linked."""
         return not (self.columns or self.accessor or self.implied)
 
+    def met_by(self, row: Model) -> bool:
+        """Tell whether the columns of ``row`` name the parent."""
+        return all(column.agrees(getattr(row, column.field.attname, None)) for column in self.columns)
+
     @property
     def parent_name(self) -> str:
         """The parent in the words of an error message."""
@@ -199,3 +203,14 @@ def under(queryset: QuerySet[Any], links: Sequence[Link]) -> QuerySet[Any]:
         return queryset.filter(**conditions)
     linked = queryset.model._base_manager.using(queryset.db).filter(**conditions)
     return queryset.filter(pk__in=linked.values("pk"))
+
+
+def linked(row: Model, links: Sequence[Link]) -> bool:
+    """Tell whether ``row`` hangs on the parents of all ``links``, by its columns and else by asking the database."""
+    if not all(link.met_by(row) for link in links):
+        return False
+    return all(link.columns or link.implied for link in links) or under(_itself(row), links).exists()
+
+
+def _itself(row: Model) -> QuerySet[Any]:
+    return type(row)._base_manager.using(row._state.db).filter(pk=row.pk)

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.db import DataError
 from django.db.models import Model
 from django.http import Http404, QueryDict
-from rest_framework.exceptions import NotAuthenticated, NotFound, PermissionDenied
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.request import Request, clone_request
+from rest_framework.status import HTTP_500_INTERNAL_SERVER_ERROR
 from rest_framework.viewsets import GenericViewSet
 
 
@@ -84,13 +85,17 @@ def _shown(view: GenericViewSet[Any], value: Any) -> Model:
     try:
         view.check_permissions(view.request)
         return _object(view, value)
-    except (Http404, NotFound, NotAuthenticated, PermissionDenied, DjangoPermissionDenied, DataError, OverflowError):
+    except APIException as error:
+        if error.status_code >= HTTP_500_INTERNAL_SERVER_ERROR:
+            raise
+        raise NotFound from None
+    except (Http404, PermissionDenied, DataError, OverflowError):
         raise NotFound from None
 
 
 def _object(view: GenericViewSet[Any], value: Any) -> Model:
     found: Model
-    if type(view).get_object is not GenericAPIView.get_object:
+    if has_own_get_object(type(view)):
         found = view.get_object()
         return found
     # What the parent's own page prefetches is of no use here and would cost queries.
@@ -98,3 +103,13 @@ def _object(view: GenericViewSet[Any], value: Any) -> Model:
     found = get_object_or_404(queryset, **{view.lookup_field: value})
     view.check_object_permissions(view.request, found)
     return found
+
+
+class InFront:
+    """Marks the class that the router puts in front of a nested viewset."""
+
+
+def has_own_get_object(viewset: type[Any]) -> bool:
+    """Tell whether a viewset finds an object in another way than DRF does."""
+    classes = (each for each in viewset.__mro__ if "get_object" in vars(each) and InFront not in each.__bases__)
+    return next(classes) is not GenericAPIView

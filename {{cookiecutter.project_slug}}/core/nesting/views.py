@@ -11,8 +11,8 @@ from rest_framework.serializers import ModelSerializer
 
 from core.conf import core_settings
 from core.nesting.binding import CONTEXT, bind
-from core.nesting.links import Link, make_link, under
-from core.nesting.parents import Parent, find_parents
+from core.nesting.links import Link, linked, make_link, under
+from core.nesting.parents import InFront, Parent, find_parents, has_own_get_object
 
 if TYPE_CHECKING:
     from rest_framework.viewsets import GenericViewSet
@@ -22,11 +22,12 @@ else:
     _ViewSet = object
 
 
-class UnderParents(_ViewSet):
+class UnderParents(InFront, _ViewSet):
     """Stands in front of a viewset that is registered under parents.
 
-    The router derives a class from this and the viewset. Being first, it has the last word: no ``get_queryset`` or
-    ``get_serializer_class`` of the viewset, with or without ``super()``, can show or write rows of other parents.
+    The router derives a class from this and the viewset. Being first, it has the last word: no ``get_queryset``,
+    ``get_object`` or ``get_serializer_class`` of the viewset, with or without ``super()``, can show or write rows of
+    other parents.
     """
 
     nested_parents: ClassVar[tuple[Parent, ...]] = ()
@@ -58,6 +59,13 @@ class UnderParents(_ViewSet):
         if getattr(self, "swagger_fake_view", False):
             return queryset
         return under(queryset, self._links(queryset.model))
+
+    def get_object(self) -> Any:
+        """Return the viewset's object. Raises ``NotFound`` if it does not hang on the parents."""
+        row = super().get_object()
+        if has_own_get_object(type(self)) and isinstance(row, Model) and not linked(row, self._links(type(row))):
+            raise NotFound
+        return row
 
     def get_serializer_class(self) -> type[Any]:
         """Return the viewset's serializer, held to the parents."""

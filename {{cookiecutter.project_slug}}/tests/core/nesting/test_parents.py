@@ -9,7 +9,7 @@ from django.http import Http404
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.filters import BaseFilterBackend, SearchFilter
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import BasePermission, DjangoModelPermissions, IsAuthenticated
@@ -47,7 +47,11 @@ class IsOwner(BasePermission):
         return obj.owner_id == request.user.pk
 
 
-def answers(api, url, detail=""):
+class Teapot(APIException):
+    status_code = 418
+
+
+def answers(api, url):
     """Return what each method answers there and on a row below, with the words of the answer."""
     found = []
     for method, at in (("get", url), ("post", url), ("get", f"{url}1/"), ("put", f"{url}1/"), ("delete", f"{url}1/")):
@@ -123,13 +127,25 @@ class TestHidden:
         api.force_authenticate(stranger)
         assert names(api.get(url_of("North"))) == ["north-1", "north-2"]
 
-    @pytest.mark.parametrize("error", [DjangoPermissionDenied, Http404("secret"), NotFound("secret")])
+    @pytest.mark.parametrize(
+        "error", [DjangoPermissionDenied, Http404("secret"), NotFound("secret"), ValidationError("secret"), Teapot]
+    )
     def test_however_a_parent_is_refused_the_answer_is_the_same(self, api, atlas, error):
         def get_object(view):
             raise error
 
         atlas(region={"get_object": get_object})
         assert answers(api, url_of("North")) == NOT_FOUND
+
+    def test_a_fault_is_not_taken_for_a_refusal(self, api, atlas):
+        class OutOfOrder(APIException):
+            status_code = 503
+
+        def get_object(view):
+            raise OutOfOrder
+
+        atlas(region={"get_object": get_object})
+        assert api.get(url_of("North")).status_code == 503
 
     def test_a_parents_own_way_of_finding_an_object_is_used(self, api, atlas):
         def get_object(view):
@@ -258,6 +274,17 @@ class TestWhateverAViewsetDoes:
         )
         assert names(api.get(url_of("North"))) == ["north-2", "north-1"]
         assert names(api.get(url_of("North", "north-1"))) == ["north-1-1", "north-1-2"]
+        assert api.get(url_of("North", "north-1", "north-2-1")).status_code == 404
+
+    def test_a_get_object_of_its_own_finds_nothing_of_another_parent(self, api, atlas):
+        atlas(
+            city={"get_object": lambda view: City.objects.prefetch_related("streets").get(pk=view.kwargs["pk"])},
+            street={"get_object": lambda view: Street.objects.get(pk=view.kwargs["pk"])},
+        )
+        for region, status in (("North", 200), ("South", 404)):
+            assert api.get(f"{url_of(region)}{pk_of(City, 'north-1')}/").status_code == status
+            assert api.get(url_of(region, "north-1")).status_code == status
+        assert api.get(url_of("North", "north-1", "north-1-1")).status_code == 200
         assert api.get(url_of("North", "north-1", "north-2-1")).status_code == 404
 
     def test_aggregates_stay_right(self, api, atlas, world):
