@@ -239,7 +239,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PAGINATION_CLASS": "core.pagination.LimitOffsetPagination",
     "PAGE_SIZE": 25,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "core.schema.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
@@ -268,7 +268,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- The features of core ----------------------------------------------------------------------------------
 
-CORE = {
+CORE: dict[str, dict[str, Any]] = {
     "BATCH": {"ENABLED": flag("CORE_BATCH_ENABLED", default=True)},
     "ROUTERS": {"ENABLED": flag("CORE_ROUTERS_ENABLED", default=True)},
     "CACHING": {"ENABLED": flag("CORE_CACHING_ENABLED", default=True)},

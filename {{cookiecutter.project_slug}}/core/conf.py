@@ -36,6 +36,9 @@ class Batch(Feature):
 class Routers(Feature):
     """Nested routes."""
 
+    # How the arguments of a nested URL begin that name its parents: parent_lookup_user.
+    DEFAULT_PARENT_LOOKUP_KWARG_NAME_PREFIX: str = "parent_lookup_"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caching(Feature):
@@ -193,7 +196,7 @@ class CoreSettings:
     """Reads ``settings.CORE``: ``core_settings.BULK.ENABLED``.
 
     Each section is an instance of the dataclass of its name, made when it is first asked for. Reading raises
-    ``ImproperlyConfigured`` with every problem if the settings are not valid.
+    ``ImproperlyConfigured`` with every problem of the section if it is not valid.
     """
 
     def __init__(self) -> None:
@@ -252,7 +255,8 @@ class CoreSettings:
     def _section(self, name: str, kind: type[_Section]) -> _Section:
         if kind not in self._sections:
             raw = getattr(settings, "CORE", {})
-            if found := problems(raw):
+            # Only this section is judged, so that a mistake in another is left to the system checks to report.
+            if found := problems({name: raw.get(name, {})} if isinstance(raw, Mapping) else raw):
                 raise ImproperlyConfigured("\n".join(f"{each.message} {each.hint}" for each in found))
             self._sections[kind] = kind(**raw.get(name, {}))
         section: _Section = self._sections[kind]

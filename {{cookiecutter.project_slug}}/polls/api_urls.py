@@ -1,11 +1,11 @@
 """REST routes of the example, included under ``api/``."""
 
-from rest_framework.routers import DefaultRouter
-
+from core.routers import ExtendedDefaultRouter
 from polls.viewsets import ChoiceViewSet, QuestionViewSet
 
-router = DefaultRouter()
-router.register("questions", QuestionViewSet)
+router = ExtendedDefaultRouter()
+questions = router.register("questions", QuestionViewSet)
+questions.register("choices", ChoiceViewSet, "question-choice", ["question"])
 router.register("choices", ChoiceViewSet)
 
 urlpatterns = router.urls

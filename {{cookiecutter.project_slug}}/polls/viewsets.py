@@ -1,4 +1,4 @@
-"""The REST API: ``/api/questions/`` and ``/api/choices/``."""
+"""The REST API: ``/api/questions/``, ``/api/choices/`` and ``/api/questions/{pk}/choices/``."""
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
+from core.viewsets import NestedViewSetMixin
 from polls.filters import ChoiceFilter, QuestionFilter
 from polls.models import Choice, Question
 from polls.serializers import ChoiceSerializer, QuestionSerializer
@@ -32,7 +33,7 @@ class QuestionViewSet(ModelViewSet[Question]):
         serializer.save(owner=self.request.user)
 
 
-class ChoiceViewSet(ModelViewSet[Choice]):
+class ChoiceViewSet(NestedViewSetMixin, ModelViewSet[Choice]):
     """Choices of the questions that the caller may see."""
 
     queryset = Choice.objects.all()

@@ -1,5 +1,6 @@
 """Fixtures that tests of every part share."""
 
+import types
 import uuid
 
 import pytest
@@ -95,3 +96,15 @@ def channel_layer(request, settings):
     channel_layers.backends.clear()
     yield request.param
     channel_layers.backends.clear()
+
+
+@pytest.fixture
+def serve(settings):
+    """Returns a function that makes the URL patterns it is given those of the site."""
+
+    def use(*groups):
+        module = types.ModuleType("tests.served_urls")
+        module.urlpatterns = [pattern for group in groups for pattern in group]
+        settings.ROOT_URLCONF = module
+
+    return use

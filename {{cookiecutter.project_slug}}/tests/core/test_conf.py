@@ -36,12 +36,19 @@ def test_a_section_cannot_be_changed_behind_the_settings_back():
         core_settings.BATCH.ENABLED = False
 
 
-def test_reading_invalid_settings_raises_with_every_problem(settings):
-    settings.CORE = {"BATCH": {"ENABELD": True}, "CACHE": {}}
+def test_reading_an_invalid_section_raises_with_every_problem_of_it(settings):
+    settings.CORE = {"BATCH": {"ENABELD": True, "ENABLED": 3}, "BULK": {"ENABLED": False}}
     with pytest.raises(ImproperlyConfigured) as raised:
-        assert core_settings.BULK.ENABLED
+        assert core_settings.BATCH.ENABLED
     assert "no key 'ENABELD'" in str(raised.value)
-    assert "no section 'CACHE'" in str(raised.value)
+    assert "is 3, which is not True or False" in str(raised.value)
+    assert core_settings.BULK.ENABLED is False
+
+
+def test_reading_what_is_no_dictionary_raises(settings):
+    settings.CORE = ["BATCH"]
+    with pytest.raises(ImproperlyConfigured, match="not a dictionary"):
+        assert core_settings.BULK.ENABLED
 
 
 @pytest.mark.parametrize(

@@ -276,8 +276,14 @@ def come_and_go(n):
     Note.objects.create(text="short life", size=n).delete()
 
 
-WAYS = [each for name, each in list(globals().items()) if callable(each) and getattr(each, "__code__", None)
-        and each.__code__.co_varnames[:1] == ("n",) and not name.startswith("_")]
+WAYS = [
+    each
+    for name, each in list(globals().items())
+    if callable(each)
+    and getattr(each, "__code__", None)
+    and each.__code__.co_varnames[:1] == ("n",)
+    and not name.startswith("_")
+]
 
 
 # --- programs: writes in transactions in transactions ---

@@ -1,0 +1,150 @@
+"""Puts parents, links and binding into a viewset."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db.models import Model, QuerySet
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.serializers import ModelSerializer
+
+from core.conf import core_settings
+from core.nesting.binding import CONTEXT, bind
+from core.nesting.links import Link, linked, make_link, under
+from core.nesting.parents import InFront, Parent, find_parents, has_own_get_object
+
+if TYPE_CHECKING:
+    from rest_framework.viewsets import GenericViewSet
+
+    _ViewSet = GenericViewSet[Any]
+else:
+    _ViewSet = object
+
+
+class UnderParents(InFront, _ViewSet):
+    """Stands in front of a viewset that is registered under parents.
+
+    The router derives a class from this and the viewset. Being first, it has the last word: no ``get_queryset``,
+    ``get_object`` or ``get_serializer_class`` of the viewset, with or without ``super()``, can show or write rows of
+    other parents.
+    """
+
+    nested_parents: ClassVar[tuple[Parent, ...]] = ()
+    known_parents: tuple[Model, ...] = ()  # those that whoever asks has found already
+    _parent_objects: tuple[Model, ...] | None = None
+    _model: type[Model] | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Answer 404 before any action runs, unless the caller may see every parent that the URL names."""
+        if not core_settings.ROUTERS.ENABLED:
+            raise NotFound
+        super().initial(request, *args, **kwargs)
+        self.parent_objects  # noqa: B018 - finding them is the check
+        self._adapt_handler((request.method or "").lower())
+
+    @property
+    def parent_objects(self) -> tuple[Model, ...]:
+        """The rows that the URL names, outermost first. Raises ``NotFound`` if the caller may not see one."""
+        if self._parent_objects is None:
+            levels = len(self.nested_parents)
+            known = self.known_parents[:levels]
+            self._parent_objects = known if len(known) == levels else self._found()
+        return self._parent_objects
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the viewset's rows that hang on the parents."""
+        queryset = super().get_queryset()
+        self._model = queryset.model
+        if getattr(self, "swagger_fake_view", False):
+            return queryset
+        return under(queryset, self._links(queryset.model))
+
+    def get_object(self) -> Any:
+        """Return the viewset's object. Raises ``NotFound`` if it does not hang on the parents."""
+        row = super().get_object()
+        if has_own_get_object(type(self)) and isinstance(row, Model) and not linked(row, self._links(type(row))):
+            raise NotFound
+        return row
+
+    def get_serializer_class(self) -> type[Any]:
+        """Return the viewset's serializer, held to the parents."""
+        serializer_class = super().get_serializer_class()
+        if getattr(self, "swagger_fake_view", False):
+            return serializer_class
+        model = self._rows_model()
+        return bind(serializer_class, self._links(model)) if self._writes(serializer_class, model) else serializer_class
+
+    def get_serializer_context(self) -> Mapping[str, Any]:
+        """Add what the serializer is held to."""
+        context = super().get_serializer_context()
+        if getattr(self, "swagger_fake_view", False):
+            return context
+        return {**context, CONTEXT: self._links(self._rows_model())}
+
+    def reverse_action(self, url_name: str, *args: Any, **kwargs: Any) -> str:
+        """Reverse a route of this viewset under the same parents."""
+        if kwargs.get("kwargs") is not None or not kwargs.get("args"):
+            above = {parent.kwarg: self.kwargs[parent.kwarg] for parent in self.nested_parents}
+            kwargs["kwargs"] = {**above, **(kwargs.get("kwargs") or {})}
+        return super().reverse_action(url_name, *args, **kwargs)
+
+    def _rows_model(self) -> type[Model]:
+        if self._model is None:
+            self._model = super().get_queryset().model
+        return self._model
+
+    def _found(self) -> tuple[Model, ...]:
+        own = {self.lookup_url_kwarg or self.lookup_field, "format"}
+        kwargs = {name: value for name, value in self.kwargs.items() if name not in own}
+        return find_parents(self.request, kwargs, self.nested_parents)
+
+    def _links(self, model: type[Model]) -> Sequence[Link]:
+        parents = zip(self.nested_parents, self.parent_objects, strict=True)
+        return [
+            make_link(model, level.lookup, parent, self._name_of(level, parent), implied=self._implied(number))
+            for number, (level, parent) in enumerate(parents)
+        ]
+
+    def _name_of(self, level: Parent, parent: Model) -> Any:
+        return getattr(parent, level.viewset.lookup_field, self.kwargs[level.kwarg])
+
+    def _implied(self, number: int) -> bool:
+        """Tell whether being linked to a parent further in means being linked to this one.
+
+        ``group__user`` is ``group`` and then the lookup by which that group hangs on the user.
+        """
+        lookup = self.nested_parents[number].lookup
+        for inner in self.nested_parents[number + 1 :]:
+            between: tuple[Parent, ...] = getattr(inner.viewset, "nested_parents", ())
+            if lookup == f"{inner.lookup}__{between[number].lookup}":
+                return True
+        return False
+
+    def _adapt_handler(self, method: str) -> None:
+        """Let an action that was written for the flat route, ``vote(self, request, pk)``, run under parents.
+
+        What a decorator has wrapped gets all arguments: it may tell one parent's answers from another's by them.
+        """
+        handler: Any = getattr(self, method, None)
+        if handler is None:
+            return
+        taken = inspect.signature(handler, follow_wrapped=False).parameters
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in taken.values()):
+            above = {parent.kwarg for parent in self.nested_parents} - set(taken)
+            setattr(self, method, _without(handler, above))
+
+    def _writes(self, serializer_class: type[Any], model: type[Model]) -> bool:
+        """Tell whether the serializer writes the viewset's rows, and not something that an extra action takes."""
+        if not issubclass(serializer_class, ModelSerializer):
+            return self.action in {"create", "update", "partial_update"}
+        meta: Any = serializer_class.Meta
+        written = meta.model._meta.concrete_model
+        return issubclass(written, model) or issubclass(model, written)
+
+
+def _without(handler: Callable[..., Any], unwanted: Collection[str]) -> Callable[..., Any]:
+    def handle(request: Request, *args: Any, **kwargs: Any) -> Any:
+        return handler(request, *args, **{name: value for name, value in kwargs.items() if name not in unwanted})
+
+    return handle
