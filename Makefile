@@ -18,7 +18,7 @@ TEMPLATE := {{cookiecutter.project_slug}}
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 # A generated project's make finds the uv of this environment and makes its own with it, in seconds.
 export PATH := $(BIN):$(PATH)
-export DOCKER
+export DOCKER POSTGRES REDIS
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-template test-generation test-services test-containers check format clean
