@@ -356,7 +356,11 @@ class TestOptions:
         assert api.get(f"/users/{ann.pk}/groups/").status_code == 404
 
     def test_the_root_view_lists_what_needs_no_parent(self, api, serve, db):
-        serve(forked(chained(ExtendedDefaultRouter())).urls)
+        router = forked(chained(ExtendedDefaultRouter()))
+        (root,) = (pattern for pattern in router.urls if pattern.name == "api-root" and not str(pattern.pattern))
+        assert root.callback.initkwargs["api_root_dict"] == {"users": "user-list", "permissions": "permission-list"}
+        assert len(router.registry) == 6  # they are still there
+        serve(router.urls)
         assert api.get("/").json() == {
             "users": "http://testserver/users/",
             "permissions": "http://testserver/permissions/",
