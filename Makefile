@@ -39,8 +39,12 @@ $(INSTALLED): pyproject.toml $(TEMPLATE)/pyproject.toml scripts/requirements.py
 	@touch $@
 
 demo: $(INSTALLED)  ## generate a project with default answers and serve it
-	@echo "==> Generating a project with default answers into .demo/live_polls"
-	@$(BIN)/python scripts/generate.py .demo > /dev/null
+	@if [ -d .demo/live_polls ]; then \
+		echo "==> The project of an earlier demo is there, in .demo/live_polls (make clean removes it)"; \
+	else \
+		echo "==> Generating a project with default answers into .demo/live_polls" && \
+		$(BIN)/python scripts/generate.py .demo > /dev/null; \
+	fi
 	@echo "==> make run, in .demo/live_polls"
 	@cd .demo/live_polls && exec $(MAKE) --no-print-directory run PYTHON=$(BIN)/python PORT=$(PORT) VENV=.venv
 
@@ -73,7 +77,7 @@ check: $(INSTALLED)  ## check everything static: the template's own code, the pr
 	@echo "==> make check, in the template folder"
 	@$(MAKE) --no-print-directory -C '$(TEMPLATE)' check VENV=$(abspath $(VENV)) INSTALLED=$(INSTALLED)
 	@echo "==> Compose file and Dockerfile of a generated project"
-	@$(BIN)/python scripts/generate.py .cache/check > /dev/null
+	@rm -rf .cache/check && $(BIN)/python scripts/generate.py .cache/check > /dev/null
 	@cd .cache/check/live_polls && $(BIN)/hadolint Dockerfile
 	@cd .cache/check/live_polls && if $(DOCKER) compose version > /dev/null 2>&1; then $(DOCKER) compose config -q; \
 		elif [ "$$CI" = true ]; then echo "$(DOCKER) compose does not answer" >&2; exit 1; \

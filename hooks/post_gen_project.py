@@ -13,6 +13,6 @@ print(
     make run
     docker-compose up
 
-The second serves it at http://127.0.0.1:8000 with nothing else installed, the third on PostgreSQL and Redis.
+`make run` serves it at http://127.0.0.1:8000 with nothing else installed, `docker-compose up` on PostgreSQL and Redis.
 """
 )

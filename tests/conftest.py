@@ -15,7 +15,7 @@ def project(tmp_path_factory):
 @pytest.fixture
 def bake(tmp_path):
     """Generates a project with answers of the test's choice: ``bake(license="MIT")``."""
-    return lambda **answers: generate(tmp_path, **answers)
+    return lambda **answers: generate(tmp_path, overwrite=True, **answers)
 
 
 @pytest.fixture

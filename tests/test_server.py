@@ -239,6 +239,7 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
     ):
         assert step in server.output
 
+    (checkout / ".demo/live_polls/mine.py").write_text("")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         wanted = taken.getsockname()[1]
         with demo(checkout, wanted + 1, wanted) as server:
@@ -249,4 +250,5 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
     assert f"Port {wanted} of 127.0.0.1 is in use" in server.output
     assert "Making .venv" not in server.output
     assert "nothing loaded" in server.output
+    assert (checkout / ".demo/live_polls/mine.py").exists()
     assert server.output.count("GET /healthz") == 1  # no line of the log comes twice

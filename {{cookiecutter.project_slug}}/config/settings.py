@@ -5,10 +5,13 @@ on what it brings along: SQLite, local memory for cache and channel layer. ``DAT
 make it grow, with no other change.
 """
 
+import logging
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -22,18 +25,35 @@ if _env_file.is_file():
     env.read_env(_env_file)
 
 
-def flag(name: str, *, default: bool) -> bool:
-    """Read a boolean from the environment.
+# A value that is no good is refused by name, with what to write instead. Empty counts as not set.
 
-    A typing error must not read as "off", as it would with ``env.bool``: anything but the usual words raises
-    ``ImproperlyConfigured``.
-    """
-    value = env.str(name, default=str(default)).strip().lower()
-    if value in {"true", "yes", "on", "1"}:
-        return True
-    if value in {"false", "no", "off", "0", ""}:
-        return False
-    raise ImproperlyConfigured(f"{name} is {value!r} in the environment. Write true or false.")
+
+def text(name: str, *, default: str, pattern: str = "", advice: str = "") -> str:
+    """Read a string from the environment; raise ``ImproperlyConfigured`` where it does not match ``pattern``."""
+    value = env.str(name, default="").strip() or default
+    if pattern and not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} is {value!r} in the environment. {advice}")
+    return value
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Read a boolean from the environment. A typing error must not read as "off", as it would with ``env.bool``."""
+    words = "(?i)true|yes|on|1|false|no|off|0"
+    value = text(name, default=str(default), pattern=words, advice="Write true or false.")
+    return value.lower() in {"true", "yes", "on", "1"}
+
+
+def number(name: str, *, default: int) -> int:
+    """Read a whole number from the environment, zero or more."""
+    return int(text(name, default=str(default), pattern="[0-9]{1,9}", advice=f"Write a number, such as {default}."))
+
+
+def hosts(name: str, pattern: str, advice: str) -> list[str]:
+    """Read a list from the environment, of which each item matches ``pattern``."""
+    items = [item.strip() for item in text(name, default="").split(",") if item.strip()]
+    if wrong := [item for item in items if not re.fullmatch(pattern, item)]:
+        raise ImproperlyConfigured(f"{name} has {wrong[0]!r} in the environment. {advice}")
+    return items
 
 
 # --- The project's own description, written once, in pyproject.toml ----------------------------------------
@@ -56,8 +76,8 @@ if not DEBUG and (len(SECRET_KEY) < 40 or SECRET_KEY.startswith(("change-me", "i
         "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
 
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = hosts("ALLOWED_HOSTS", r"[^/\s]+", "Write host names without a scheme, such as example.com.")
+CSRF_TRUSTED_ORIGINS = hosts("CSRF_TRUSTED_ORIGINS", r"https?://[^/\s]+", "Write origins, such as https://example.com.")
 
 # HTTPS=true for a site that is reached by https:// only.
 HTTPS = flag("HTTPS", default=False)
@@ -65,12 +85,12 @@ SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 # Browsers remember this promise; raise it to a year when nothing needs http:// any more.
-SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=3600) if HTTPS else 0
+SECURE_HSTS_SECONDS = number("HSTS_SECONDS", default=3600) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = flag("HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = flag("HSTS_PRELOAD", default=False)
 # Number of proxies in front that add to X-Forwarded-For and set X-Forwarded-Proto themselves. With none, both
 # headers are a client's invention and are not looked at.
-PROXIES = env.int("PROXIES", default=0)
+PROXIES = number("PROXIES", default=0)
 if PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -126,9 +146,13 @@ TEMPLATES = [
 
 # --- Database ----------------------------------------------------------------------------------------------
 
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
-}
+_database_url = text(
+    "DATABASE_URL",
+    default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
+    pattern=r"(postgres|postgresql|sqlite)://.+",
+    advice="Write an address such as postgres://user:password@127.0.0.1:5432/name or sqlite:////path/to/file.",
+)
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(_database_url)}
 _database = DATABASES["default"]
 # Off, because under SQLite's immediate transactions read-only requests would wait for each other.
 _database["ATOMIC_REQUESTS"] = flag("ATOMIC_REQUESTS", default=False)
@@ -144,16 +168,21 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database.setdefault("OPTIONS", {})
     _database["OPTIONS"].setdefault("connect_timeout", 5)  # seconds
     # Connections are kept and shared by all threads of the process; 0 opens one per request instead.
-    _pool_size = env.int("DATABASE_POOL_SIZE", default=20)
+    _pool_size = number("DATABASE_POOL_SIZE", default=20)
     if _pool_size:
         _database["OPTIONS"].setdefault("pool", {"min_size": 0, "max_size": _pool_size, "timeout": 10})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Cache and channel layer -------------------------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = text(
+    "REDIS_URL",
+    default="",
+    pattern=r"((rediss?|unix)://.+)?",
+    advice="Write an address such as redis://127.0.0.1:6379/0.",
+)
 # Lets several projects, or several runs of the tests, share one Redis.
-REDIS_PREFIX = env.str("REDIS_PREFIX", default="site")
+REDIS_PREFIX = text("REDIS_PREFIX", default="site")
 
 CACHES: dict[str, dict[str, Any]]
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
@@ -203,7 +232,9 @@ LOGOUT_REDIRECT_URL = "/"
 # --- Language and time -------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = text("TIME_ZONE", default="UTC")
+if TIME_ZONE not in available_timezones():
+    raise ImproperlyConfigured(f"TIME_ZONE is {TIME_ZONE!r} in the environment. Write a name such as Europe/Ljubljana.")
 USE_TZ = True
 
 # --- Static files ------------------------------------------------------------------------------------------
@@ -226,6 +257,13 @@ if DEBUG:
 
 # --- API ---------------------------------------------------------------------------------------------------
 
+
+def rate(name: str, *, default: str) -> str:
+    """Read a rate of requests from the environment."""
+    advice = f"Write a number per s, min, hour or day, such as {default}."
+    return text(name, default=default, pattern=r"[0-9]+/(s|sec|m|min|h|hour|d|day)", advice=advice)
+
+
 REST_FRAMEWORK = {
     # The token comes first because its challenge makes "not logged in" a 401 and "not allowed" a 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -246,9 +284,9 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.ScopedRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
-        "anon": env.str("THROTTLE_ANON", default="600/min"),
-        "user": env.str("THROTTLE_USER", default="3000/min"),
-        "token": env.str("THROTTLE_TOKEN", default="10/min"),  # guesses at a password, per address
+        "anon": rate("THROTTLE_ANON", default="600/min"),
+        "user": rate("THROTTLE_USER", default="3000/min"),
+        "token": rate("THROTTLE_TOKEN", default="10/min"),  # guesses at a password, per address
     },
     "NUM_PROXIES": PROXIES,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -268,24 +306,27 @@ SPECTACULAR_SETTINGS = {
 
 # --- The features of core ----------------------------------------------------------------------------------
 
+_features = ("BATCH", "ROUTERS", "CACHING", "ETAGS", "BULK", "REACTIVE", "BINDINGS")
+for _name in os.environ:
+    if re.fullmatch("CORE_.*_ENABLED", _name) and _name not in {f"CORE_{feature}_ENABLED" for feature in _features}:
+        raise ImproperlyConfigured(
+            f"{_name} stands in the environment and means nothing. The toggles are CORE_<name>_ENABLED with one of "
+            f"{', '.join(_features)}."
+        )
 CORE: dict[str, dict[str, Any]] = {
-    "BATCH": {"ENABLED": flag("CORE_BATCH_ENABLED", default=True)},
-    "ROUTERS": {"ENABLED": flag("CORE_ROUTERS_ENABLED", default=True)},
-    "CACHING": {"ENABLED": flag("CORE_CACHING_ENABLED", default=True)},
-    "ETAGS": {"ENABLED": flag("CORE_ETAGS_ENABLED", default=True)},
-    "BULK": {"ENABLED": flag("CORE_BULK_ENABLED", default=True)},
-    "REACTIVE": {"ENABLED": flag("CORE_REACTIVE_ENABLED", default=True)},
-    "BINDINGS": {"ENABLED": flag("CORE_BINDINGS_ENABLED", default=True)},
+    feature: {"ENABLED": flag(f"CORE_{feature}_ENABLED", default=True)} for feature in _features
 }
 
 # --- Logging -----------------------------------------------------------------------------------------------
 
+_levels = "|".join(logging.getLevelNamesMapping())
+_log_level = text("LOG_LEVEL", default="INFO", pattern=_levels, advice=f"Write one of {_levels.replace('|', ', ')}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": _log_level},
     # Django's own handlers would print every line a second time.
     "loggers": {name: {"handlers": [], "propagate": True} for name in ("django", "django.server")},
 }

@@ -84,7 +84,8 @@ def _check_channel_layer() -> None:
 
 async def _send_to_oneself() -> None:
     layer = get_channel_layer()
-    channel = await layer.new_channel("readyz")
+    # Of the layer's usual kind: a Redis layer reads for one kind only, that of whoever waits already.
+    channel = await layer.new_channel()
     sent = {"type": "readyz"}
     async with asyncio.timeout(CHANNEL_LAYER_TIMEOUT):
         await layer.send(channel, sent)

@@ -130,7 +130,9 @@ class Listener:
         layer = get_channel_layer()
         if layer is None:
             await asyncio.Event().wait()
-        channel = await layer.new_channel("core.changes")
+        # Of the usual kind, as every consumer's: a Redis layer has one task at a time that waits, for one kind of
+        # channel, and hands out to the others what arrives for them. Of another kind we would starve each other.
+        channel = await layer.new_channel()
         try:
             while True:
                 await layer.group_add(GROUP, channel)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEY = "k" * 50
+FEATURES = ("BATCH", "ROUTERS", "CACHING", "ETAGS", "BULK", "REACTIVE", "BINDINGS")
 DEPLOYED = {
     "SECRET_KEY": "7p3vLqE9sN0cXyBzRkW5tGmHdJfU2aQ8iOoTeVbKxSlZwYrCn1",
     "ALLOWED_HOSTS": "example.com",
@@ -73,12 +75,48 @@ def test_a_boolean_with_a_typing_error_is_refused_by_name(name):
     assert f"{name} is 'ture' in the environment. Write true or false." in sentence
 
 
-@pytest.mark.parametrize(("word", "value"), [("true", True), ("1", True), ("ON", True), ("no", False), ("", False)])
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("PROXIES", "two", "Write a number, such as 0."),
+        ("HSTS_SECONDS", "-1", "Write a number"),
+        ("DATABASE_POOL_SIZE", "1e3", "Write a number"),
+        ("TIME_ZONE", "Europe/Pari", "Write a name such as Europe/Ljubljana."),
+        ("LOG_LEVEL", "VERBOSE", "Write one of"),
+        ("THROTTLE_ANON", "lots", "such as 600/min"),
+        ("THROTTLE_TOKEN", "10/fortnight", "such as 10/min"),
+        ("REDIS_URL", "127.0.0.1:6379", "redis://127.0.0.1:6379/0"),
+        ("DATABASE_URL", "foo", "postgres://"),
+        ("DATABASE_URL", "mongodb://127.0.0.1/x", "postgres://"),
+        ("ALLOWED_HOSTS", "a.example,https://b.example", "host names without a scheme"),
+        ("CSRF_TRUSTED_ORIGINS", "example.com", "origins, such as https://example.com"),
+        ("CORE_BLUK_ENABLED", "true", "BATCH, ROUTERS, CACHING, ETAGS, BULK, REACTIVE, BINDINGS"),
+    ],
+)
+def test_a_value_that_is_no_good_is_refused_by_name_with_what_to_write(name, value, advice):
+    sentence = refusal(**{"SECRET_KEY": KEY, "HTTPS": "true", name: value})
+    assert sentence.startswith(f"django.core.exceptions.ImproperlyConfigured: {name} ")
+    assert advice in sentence
+
+
+def test_an_empty_variable_is_one_that_is_not_set():
+    names = ("TIME_ZONE", "REDIS_URL", "DEBUG", "CORE")
+    empty = {"TIME_ZONE": "", "REDIS_URL": "", "DEBUG": "", "CORE_BULK_ENABLED": "", "DATABASE_URL": ""}
+    assert settings(*names, SECRET_KEY=KEY, **empty) == settings(*names, SECRET_KEY=KEY)
+
+
+def test_the_command_line_shows_the_sentence_and_no_traceback():
+    done = python("manage.py", "check", SECRET_KEY=KEY, DEBUG="ture")
+    assert done.returncode == 1
+    assert done.stderr == "DEBUG is 'ture' in the environment. Write true or false.\n"
+
+
+@pytest.mark.parametrize(("word", "value"), [("true", True), ("1", True), ("ON", True), ("no", False)])
 def test_the_usual_words_for_true_and_false_are_understood(word, value):
     assert settings("CORE", SECRET_KEY=KEY, CORE_BULK_ENABLED=word)["BULK"]["ENABLED"] is value
 
 
-@pytest.mark.parametrize("feature", ["BATCH", "ROUTERS", "CACHING", "ETAGS", "BULK", "REACTIVE", "BINDINGS"])
+@pytest.mark.parametrize("feature", FEATURES)
 def test_each_toggle_comes_from_its_variable(feature):
     core = settings("CORE", SECRET_KEY=KEY, **{f"CORE_{feature}_ENABLED": "false"})
     assert {name for name, section in core.items() if section.get("ENABLED") is False} == {feature}
@@ -168,8 +206,8 @@ def test_asgi_refuses_an_invalid_section_itself():
 def test_every_variable_that_is_read_stands_in_the_example_file():
     source = (PROJECT / "config/settings.py").read_text()
     example = (PROJECT / ".env.example").read_text()
-    read = {piece.split('"')[1] for piece in source.replace("env.", "flag(").split("flag(") if '"' in piece[:20]}
-    names = {name for name in read if name.isupper()} - {"ENV_FILE"}
+    read = set(re.findall(r'(?:text|flag|number|hosts|rate|env\.str)\(\s*"([A-Z_]+)"', source))
+    names = read | {f"CORE_{feature}_ENABLED" for feature in FEATURES}
     assert len(names) > 20
     missing = {name for name in names if f"\n{name}=" not in example and f"\n#{name}=" not in example}
     assert not missing

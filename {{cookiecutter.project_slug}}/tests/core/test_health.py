@@ -1,6 +1,9 @@
 """The two probes."""
 
+import asyncio
+
 import pytest
+from channels.layers import get_channel_layer
 from django.db import connections
 
 from core import health
@@ -17,6 +20,16 @@ def test_ready_names_every_part(api, db, channel_layer):
     response = api.get("/readyz")
     assert response.status_code == 200
     assert response.json() == {"status": "ok", "database": "ok", "cache": "ok", "channel_layer": "ok"}
+
+
+async def test_the_probe_gets_its_answer_while_others_wait_for_theirs(channel_layer):
+    layer = get_channel_layer()
+    waiting = asyncio.create_task(layer.receive(await layer.new_channel()))
+    await asyncio.sleep(0.1)
+    await health._send_to_oneself()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 @pytest.mark.parametrize("part", ["database", "cache", "channel_layer"])

@@ -18,7 +18,7 @@ def load():
 @pytest.mark.django_db
 class TestLoadExample:
     def test_an_empty_database_gets_the_sample_data(self):
-        assert "4 questions loaded" in load()
+        assert "4 questions loaded, 1 not published" in load()
         assert Choice.objects.count() == 10
         assert Question.objects.filter(published=False).exists()
 

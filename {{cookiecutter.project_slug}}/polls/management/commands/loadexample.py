@@ -24,9 +24,10 @@ class Command(BaseCommand):
             self.stdout.write("Sample data: there are questions already, nothing loaded.")
         else:
             call_command("loaddata", "example", verbosity=0)
-            self.stdout.write(f"Sample data: {Question.objects.count()} questions loaded.")
+            hidden = Question.objects.filter(published=False).count()
+            self.stdout.write(f"Sample data: {Question.objects.count()} questions loaded, {hidden} not published.")
         if settings.DEBUG:
-            self.stdout.write(f"Demo login: {DEMO_USER} / {self._demo_login()}   (only with DEBUG)")
+            self.stdout.write(f"Demo login: {DEMO_USER} / {self._demo_login()}   (staff; only with DEBUG)")
 
     def _demo_login(self) -> str:
         """Return the password of the demo user, who is made if need be.
