@@ -75,8 +75,7 @@ async def test_a_process_without_a_server_rings_by_itself(channel_layer, other_p
     await ended(task)
 
 
-@pytest.mark.django_db(transaction=True)
-async def test_a_write_rings(channel_layer, monkeypatch, other_process):
+async def test_a_write_rings(channel_layer, monkeypatch, other_process, database_in_threads):
     """A commit in a thread of the server is heard by who listens."""
     sender = await sending(monkeypatch)
     rung, task = await listening()

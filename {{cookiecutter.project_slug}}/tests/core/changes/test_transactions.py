@@ -262,8 +262,7 @@ def test_the_turnstile_is_not_stopped_by_a_lost_ticket(monkeypatch, caplog):
     assert "does not wait" in caplog.text
 
 
-@transactional
-async def test_asynchronous_code_is_seen(ear):
+async def test_asynchronous_code_is_seen(ear, database_in_threads):
     """The asynchronous methods, and synchronous code in a thread, are part of the stream."""
     await Tag.objects.acreate(name="a")
     await Tag.objects.abulk_create([Tag(name="b")])
