@@ -268,7 +268,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- The features of core ----------------------------------------------------------------------------------
 
-CORE = {
+CORE: dict[str, dict[str, Any]] = {
     "BATCH": {"ENABLED": flag("CORE_BATCH_ENABLED", default=True)},
     "ROUTERS": {"ENABLED": flag("CORE_ROUTERS_ENABLED", default=True)},
     "CACHING": {"ENABLED": flag("CORE_CACHING_ENABLED", default=True)},

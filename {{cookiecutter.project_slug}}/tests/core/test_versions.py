@@ -9,6 +9,7 @@ from django.db import transaction
 
 from core import versions
 from polls.models import Question
+from tests import threads
 
 
 @pytest.fixture(autouse=True)
@@ -84,10 +85,8 @@ def test_readers_at_once_agree():
         barrier.wait()
         found.append(versions.read(["a"])["a"])
 
-    threads = [threading.Thread(target=read) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    started = [threads.start(read) for _ in range(8)]
+    for thread in started:
         thread.join()
     assert set(found) == {cache.get(versions.key("a"))}
 

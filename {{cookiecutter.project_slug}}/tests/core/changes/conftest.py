@@ -5,6 +5,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from core.changes import changes_committed, changes_heard
+from tests.threads import close_caches
 
 
 class Ear(list):
@@ -43,3 +44,4 @@ async def database_in_threads(transactional_db):
     """For asynchronous tests that write: closes the connection of the thread in which their writes ran."""
     yield
     await sync_to_async(connections.close_all)()
+    await sync_to_async(close_caches)()

@@ -67,7 +67,17 @@ async def test_a_ring_in_any_thread_is_heard_at_once(channel_layer, monkeypatch,
     await ended(task, sender)
 
 
-async def test_a_process_without_a_server_rings_by_itself(channel_layer, other_process):
+@pytest.fixture
+def own_sender(channel_layer, monkeypatch):
+    """Lets this process start its own sender, and puts its connections away afterwards."""
+    monkeypatch.setattr(doorbell, "_own", None)
+    yield
+    if doorbell._own is not None:
+        layer = get_channel_layer()
+        asyncio.run_coroutine_threadsafe(layer.close_pools(), doorbell._own._loop).result(5)
+
+
+async def test_a_process_without_a_server_rings_by_itself(channel_layer, own_sender, other_process):
     """With no server's loop to send on, the message leaves all the same."""
     rung, task = await listening()
     await sync_to_async(doorbell.ring)("default", [CHANGE], logged=True)

@@ -21,6 +21,7 @@ from core.changes.position import GRACE, Horizon, Position, advance
 from core.changes.process import Process, this_process
 from core.changes.reader import Reader
 from core.models import ChangeLogEntry
+from tests import threads
 from tests.testapp.models import Seat, Tag, Ticket
 
 transactional = pytest.mark.django_db(transaction=True)
@@ -106,16 +107,12 @@ def test_an_entry_that_commits_late_is_read(begun):
     drawn, release = threading.Event(), threading.Event()
 
     def slow():
-        try:
-            with transaction.atomic():
-                log.write(connections["default"], "slow", 1, [])
-                drawn.set()
-                release.wait(10)
-        finally:
-            connection.close()
+        with transaction.atomic():
+            log.write(connections["default"], "slow", 1, [])
+            drawn.set()
+            release.wait(10)
 
-    thread = threading.Thread(target=slow)
-    thread.start()
+    thread = threads.start(slow)
     drawn.wait(10)
     Tag.objects.create(name="overtakes")
     reading = log.changes_since(position, "default")
@@ -138,20 +135,15 @@ def test_concurrent_writers_are_all_read(begun):
     position, ids, writers = log.end("default"), [], 4
 
     def write(number):
-        try:
-            for each in range(25):
-                with transaction.atomic():
-                    log.write(connections["default"], str(number), each, [])
-                    time.sleep(0.002 * (each % 3))
-                    if each % 5 == 0:
-                        transaction.set_rollback(True)
-        finally:
-            connection.close()
+        for each in range(25):
+            with transaction.atomic():
+                log.write(connections["default"], str(number), each, [])
+                time.sleep(0.002 * (each % 3))
+                if each % 5 == 0:
+                    transaction.set_rollback(True)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads) or log.changes_since(position, "default").entries:
+    started = [threads.start(write, number) for number in range(writers)]
+    while any(thread.is_alive() for thread in started) or log.changes_since(position, "default").entries:
         reading = log.changes_since(position, "default")
         position = reading.position
         ids += [each.id for each in reading.entries]

@@ -13,6 +13,7 @@ from core.changes import changes_committed, record_change
 from core.changes.order import Turnstile
 from core.models import ChangeLogEntry
 from polls.models import Choice, Question
+from tests import threads
 from tests.testapp.models import Note, Tag
 
 transactional = pytest.mark.django_db(transaction=True)
@@ -195,17 +196,12 @@ def test_threads_are_told_apart_and_all_are_heard(ear):
     """Writes of several threads are published each once."""
 
     def write(number):
-        try:
-            for _ in range(5):
-                with transaction.atomic():
-                    Note.objects.create(text=str(number))
-        finally:
-            connection.close()
+        for _ in range(5):
+            with transaction.atomic():
+                Note.objects.create(text=str(number))
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    started = [threads.start(write, number) for number in range(4)]
+    for thread in started:
         thread.join()
     assert len(ear) == 20
     assert len({changes[0].pks for changes in ear}) == 20
@@ -219,22 +215,17 @@ def test_publication_follows_the_order_of_commits(ear):
     order = []
 
     def add():
-        try:
-            for _ in range(10):
-                with transaction.atomic():
-                    locked = Note.objects.select_for_update().get(pk=note.pk)
-                    locked.size += 1
-                    locked.save(update_fields=["size"])
-                    record_change(Note, "created", [-locked.size])
-        finally:
-            connection.close()
+        for _ in range(10):
+            with transaction.atomic():
+                locked = Note.objects.select_for_update().get(pk=note.pk)
+                locked.size += 1
+                locked.save(update_fields=["size"])
+                record_change(Note, "created", [-locked.size])
 
     changes_committed.connect(lambda changes, **_: order.append(-changes[0].pks[0]), weak=False, dispatch_uid="order")
     try:
-        threads = [threading.Thread(target=add) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        started = [threads.start(add) for _ in range(3)]
+        for thread in started:
             thread.join()
     finally:
         changes_committed.disconnect(dispatch_uid="order")
