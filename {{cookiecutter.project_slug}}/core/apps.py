@@ -56,7 +56,7 @@ def _add_jobs() -> None:
     from core.conf import core_settings
     from core.supervisor import supervisor
 
-    if not log.READERS.isdisjoint(core_settings.enabled()):
+    if log.is_wanted():
         supervisor.add("core.changes.doorbell", doorbell.server_sender.run)
         supervisor.add("core.changes.reader", reader.run)
     if core_settings.CACHING.ENABLED:

@@ -27,7 +27,6 @@ from core.changes import log
 from core.changes.change import Change
 from core.changes.encoding import encode
 from core.changes.process import this_process
-from core.conf import core_settings
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ FLUSH_TIMEOUT: Final = 2.0
 
 def ring(using: str, changes: list[Change], *, logged: bool) -> None:
     """Tell other processes that ``changes`` were committed. Never raises, never waits for the layer."""
-    if log.READERS.isdisjoint(core_settings.enabled()):
+    if not log.is_wanted():
         return
     carried = None if logged else encode(changes)
     send(GROUP, {"type": RING, "origin": this_process.origin, "using": using, "changes": carried})

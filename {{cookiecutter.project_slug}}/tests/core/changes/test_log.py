@@ -1,5 +1,6 @@
 """The log and its reader: nothing is missed, nothing is told twice, old entries go."""
 
+import asyncio
 import itertools
 import threading
 import time
@@ -7,6 +8,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 from django.test import override_settings
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.changes import Change, log, publisher
+from core.changes import reader as reader_module
 from core.changes.change import KINDS
 from core.changes.encoding import decode, encode
 from core.changes.position import GRACE, Horizon, Position, advance
@@ -263,3 +266,20 @@ def test_the_reader_prunes(begun):
     Tag.objects.create(name="a")
     Reader().poll()
     assert ChangeLogEntry.objects.count() == 1
+
+
+async def test_the_job_hears_what_others_commit(begun, far_ear, other, channel_layer, database_in_threads):
+    """The server's job as a whole: it reads on by itself, within the poll interval, and ends when it is cancelled."""
+    with override_settings(CORE={"CHANGES": {"POLL_INTERVAL": 0.1}, "CACHING": {"ENABLED": False}}):
+        job = asyncio.create_task(reader_module.run())
+        await asyncio.sleep(0.5)
+        far_ear.clear()
+        await sync_to_async(other)("a")
+        for _ in range(50):
+            if far_ear:
+                break
+            await asyncio.sleep(0.02)
+        assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")]
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
