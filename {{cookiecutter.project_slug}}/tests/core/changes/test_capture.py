@@ -253,8 +253,7 @@ def test_a_large_deletion_is_told_in_full(ear):
     """Rows deleted in several statements are one change."""
     folder = Folder.objects.create(name="a")
     Label.objects.bulk_create(
-        Label(folder=folder, tag=tag)
-        for tag in Tag.objects.bulk_create(Tag(name=str(each)) for each in range(1200))
+        Label(folder=folder, tag=tag) for tag in Tag.objects.bulk_create(Tag(name=str(each)) for each in range(1200))
     )
     ear.clear()
     Tag.objects.all().delete()

@@ -77,7 +77,9 @@ def told_truly(table, kind, told, old, rows, kinds):
         Block([Write(way, n) for way in programs.WAYS for n in (7, 4)], True, "commit"),
     ]
 )
-@example(program=[Block([Write(way, 5), Block([Write(way, 7)], True, "raise")], True, "commit") for way in programs.WAYS])
+@example(
+    program=[Block([Write(way, 5), Block([Write(way, 7)], True, "raise")], True, "commit") for way in programs.WAYS]
+)
 @given(program=programs.programs)
 def test_whoever_listens_knows_what_was_committed(program, ear):
     """After every program of writes, a listener's mirror of the tables is right, and a rollback was not heard of."""

@@ -17,12 +17,12 @@ LOG = "core_changelogentry"
 
 def statements(way, n):
     """The statements of a way of writing, without the values, which are others each time."""
-    with contextlib.suppress(programs.Boom), transaction.atomic():
+    with contextlib.suppress(programs.BoomError), transaction.atomic():
         programs.empty()
         programs.seed()
         with CaptureQueriesContext(connection) as captured:
             way(n)
-        raise programs.Boom
+        raise programs.BoomError
     queries = [re.sub(r"s\d+_x\d+|'[^']*'", "?", query["sql"]) for query in captured.captured_queries]
     return [re.sub(r"\d+", "0", query) for query in queries]
 
