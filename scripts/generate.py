@@ -25,8 +25,9 @@ def left_behind() -> list[str]:
 def generate(folder: Path, *, overwrite: bool = False, **answers: object) -> Path:
     """Generate a project into ``folder`` and return its path.
 
-    ``answers`` are those that differ from the defaults. Raises ``cookiecutter.exceptions.OutputDirExistsException``
-    where the project is there already, unless ``overwrite``, and ``FailedHookException`` when a hook refuses the answers.
+    ``answers`` are those that differ from the defaults. Raises, of ``cookiecutter.exceptions``,
+    ``OutputDirExistsException`` where the project is there already, unless ``overwrite``, and
+    ``FailedHookException`` when a hook refuses the answers.
     """
     with tempfile.TemporaryDirectory() as copy:
         template = Path(copy) / "template"

@@ -153,6 +153,8 @@ _database_url = text(
     advice="Write an address such as postgres://user:password@127.0.0.1:5432/name or sqlite:////path/to/file.",
 )
 DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(_database_url)}
+# Connections that PostgreSQL's pool keeps, shared by all threads of the process; 0 opens one per request instead.
+_pool_size = number("DATABASE_POOL_SIZE", default=20)
 _database = DATABASES["default"]
 # Off, because under SQLite's immediate transactions read-only requests would wait for each other.
 _database["ATOMIC_REQUESTS"] = flag("ATOMIC_REQUESTS", default=False)
@@ -167,8 +169,6 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database.setdefault("OPTIONS", {})
     _database["OPTIONS"].setdefault("connect_timeout", 5)  # seconds
-    # Connections are kept and shared by all threads of the process; 0 opens one per request instead.
-    _pool_size = number("DATABASE_POOL_SIZE", default=20)
     if _pool_size:
         _database["OPTIONS"].setdefault("pool", {"min_size": 0, "max_size": _pool_size, "timeout": 10})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

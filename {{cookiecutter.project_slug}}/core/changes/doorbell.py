@@ -16,7 +16,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from asgiref.sync import async_to_sync
@@ -187,5 +187,17 @@ def _own_sender() -> _OwnSender:
     with _own_lock:
         if _own is None or _own.process != os.getpid():  # threads do not survive a fork
             _own = _OwnSender()
-            atexit.register(_own.wait_until_idle, FLUSH_TIMEOUT)
+            _before_exit(_own.wait_until_idle, FLUSH_TIMEOUT)
         return _own
+
+
+def _before_exit(function: Callable[..., object], *arguments: object) -> None:
+    """Call ``function`` at the end of the interpreter, while everything still works.
+
+    ``atexit`` comes after the pools of ``concurrent.futures`` have closed, where asyncio looks up host names.
+    """
+    register: Any = getattr(threading, "_register_atexit", atexit.register)
+    try:
+        register(function, *arguments)
+    except RuntimeError:  # the end has begun
+        atexit.register(function, *arguments)
