@@ -83,8 +83,8 @@ def measure(part: str, project: Path, database: str, url: str) -> "list[dict[str
         "LOG_LEVEL": "ERROR",
         "PYTHONWARNINGS": "ignore",
     }
-    if "REDIS" in os.environ:
-        environment |= {"REDIS_URL": os.environ["REDIS"], "REDIS_PREFIX": f"bench-{uuid.uuid4().hex[:8]}"}
+    if redis := os.environ.get("REDIS"):
+        environment |= {"REDIS_URL": redis, "REDIS_PREFIX": f"bench-{uuid.uuid4().hex[:8]}"}
     command = [sys.executable, "-m", "bench.part", part]
     output = subprocess.run(command, cwd=project, env=environment, stdout=subprocess.PIPE, check=True).stdout
     return [{"part": part, "database": database, **row} for row in json.loads(output)]
