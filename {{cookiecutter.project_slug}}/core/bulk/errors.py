@@ -1,5 +1,6 @@
 """How a bulk operation is refused: one exception per status, and what each error of the database comes to."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,8 @@ from django.db.models import ProtectedError, RestrictedError
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.fields import get_error_detail
+
+logger = logging.getLogger(__name__)
 
 
 class BulkRefused(APIException):
@@ -49,6 +52,7 @@ def _answer(error: Exception) -> APIException:
     for kinds, answer in _ANSWERS:
         if isinstance(error, kinds):
             return answer(error)
+    logger.error("A bulk operation failed in the database.", exc_info=error)
     return BulkConflict("The database could not do this now; nothing was written. Try again.", "database")
 
 

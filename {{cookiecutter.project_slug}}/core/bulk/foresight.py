@@ -117,12 +117,12 @@ def _unique_column(model: type[Model], name: str) -> Any:
 
 
 def _fetched(queryset: QuerySet[Any], column: Any, values: Iterable[Any]) -> Iterator[Any]:
-    wanted = _prepared(column, values, queryset.db)
+    wanted = prepared(column, values, queryset.db)
     for block in blocks(wanted, block_size(queryset.db)):
         yield from queryset.filter(**{f"{column.name}__in": block})
 
 
-def _prepared(column: Any, values: Iterable[Any], using: str) -> list[Any]:
+def prepared(column: Any, values: Iterable[Any], using: str) -> list[Any]:
     """Return the different ``values`` as the column has them, without those that it cannot hold."""
     low, high = _range(column, using)
     wanted = dict.fromkeys(value for value in (_quietly(column.get_prep_value, each) for each in values))
@@ -185,7 +185,7 @@ def _foresee_unique(field: Any, items: Sequence[Any]) -> None:
     values = [_value(field, item) for item in items]
     keys = [None if value is None else _key(field.parent, field, value) for value in values]
     taken = {}
-    for block in blocks(_prepared(column, keys, queryset.db), block_size(queryset.db)):
+    for block in blocks(prepared(column, keys, queryset.db), block_size(queryset.db)):
         pairs = queryset.filter(**{f"{column.name}__in": block}).values_list(column.attname, "pk")
         taken.update(dict(pairs))
     field.validators = [*others, _UniqueInBlock(usual, taken, repetitions(keys))]

@@ -14,13 +14,13 @@ from rest_framework.settings import api_settings
 
 from core.bulk import header, writing
 from core.bulk.errors import BulkRefused, database_errors_answered, too_many
-from core.bulk.foresight import block_size
+from core.bulk.foresight import block_size, prepared
 from core.bulk.header import Intent
 from core.bulk.judging import judges_each
 from core.bulk.parameters import require_sound
 from core.bulk.payload import blocks, differences, key_errors, listed
 from core.bulk.permissions import judges_rows, require_each
-from core.bulk.serializers import BulkListSerializer, in_words, require_writable
+from core.bulk.serializers import BulkListSerializer, of_one_body, require_writable
 from core.conf import core_settings
 
 if TYPE_CHECKING:
@@ -209,8 +209,7 @@ class ListUpdateModelMixin(BulkMixin):
             return 0
         serializer = self._for_rows(rows, [body] * len(rows))
         if not serializer.is_valid():
-            place = min(serializer.errors_as_they_come)
-            raise ValidationError(in_words(serializer.errors_as_they_come[place], rows[place]))
+            raise ValidationError(of_one_body(serializer.errors_as_they_come, rows))
         if said is Intent.DRY_RUN:
             return len(rows)
         values = dict(serializer.validated_data[0])
@@ -247,7 +246,7 @@ class ListUpdateModelMixin(BulkMixin):
         name = self.bulk_key_name(queryset.model)
         keys = [writing.as_key(queryset.model, item, name) for item in items]
         found: dict[Any, Any] = {}
-        for block in blocks([key for key in dict.fromkeys(keys) if key is not None], block_size(queryset.db)):
+        for block in blocks(prepared(queryset.model._meta.pk, keys, queryset.db), block_size(queryset.db)):
             found.update({row.pk: row for row in self._locked(queryset.filter(pk__in=block))})
         given = [isinstance(item, Mapping) and name in item for item in items]
         if errors := key_errors(name, items, keys, given, found):

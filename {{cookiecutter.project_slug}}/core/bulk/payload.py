@@ -4,6 +4,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from typing import Any, TypeVar
 
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.settings import api_settings
 
 _Item = TypeVar("_Item")
 Errors = dict[int, dict[str, list[ErrorDetail]]]
@@ -61,8 +62,9 @@ def key_errors(
     errors: Errors = {}
     for place, item in enumerate(items):
         if not isinstance(item, Mapping):
-            continue  # the serializer has words for it
-        if not given[place]:
+            sentence = f"Invalid data. Expected a dictionary, but got {type(item).__name__}."
+            errors[place] = {api_settings.NON_FIELD_ERRORS_KEY: [ErrorDetail(sentence, code="invalid")]}
+        elif not given[place]:
             errors[place] = {name: [ErrorDetail("This field is required.", code="required")]}
         elif keys[place] is None or keys[place] not in known:
             sentence = f'Invalid pk "{item[name]!s:.40}" - object does not exist.'

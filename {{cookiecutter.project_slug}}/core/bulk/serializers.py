@@ -77,6 +77,17 @@ def require_writable(child: Any, item: Any, key: str | None = None) -> None:
         raise ValidationError(found)
 
 
+def of_one_body(errors: Mapping[int, Any], rows: Sequence[Model]) -> Any:
+    """Return what is wrong with a body that was judged against each of ``rows``, in the shape of a single request.
+
+    Of rows that find different things wrong, the first that does, named in each sentence.
+    """
+    place = min(errors)
+    first = errors[place]
+    alike = len(errors) == len(rows) and all(each == first for each in errors.values())
+    return first if alike else in_words(first, rows[place])
+
+
 def in_words(error: Any, row: Model) -> Any:
     """Return the errors of one row with its name added to each sentence."""
     if isinstance(error, Mapping):

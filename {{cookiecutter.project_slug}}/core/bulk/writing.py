@@ -37,12 +37,13 @@ def plain(queryset: QuerySet[Any]) -> QuerySet[Any]:
     query: Any = queryset.query
     if not (query.is_sliced or query.distinct or query.combinator or query.group_by is not None):
         return queryset
-    whole = type(queryset)(model=queryset.model, using=queryset.db)
-    return whole.filter(pk__in=queryset.values("pk"))
+    # A union, which may be ordered and cut, is no subquery everywhere: its keys are fetched.
+    keys: Any = list(queryset.values_list("pk", flat=True)) if query.combinator else queryset.values("pk")
+    return pinned(queryset, keys)
 
 
-def pinned(queryset: QuerySet[Any], keys: Sequence[Any]) -> QuerySet[Any]:
-    """Return the rows of these ``keys``, as a queryset of the same class."""
+def pinned(queryset: QuerySet[Any], keys: Any) -> QuerySet[Any]:
+    """Return the rows of these ``keys``, a list or a subquery, as a queryset of the same class."""
     return type(queryset)(model=queryset.model, using=queryset.db).filter(pk__in=keys)
 
 
