@@ -26,9 +26,7 @@ def serializer_of(model_class, *names, **declared):
     """Return a serializer of these fields; ``bases`` go in front of DRF's."""
     bases = declared.pop("bases", ())
     meta = type("Meta", (), {"model": model_class, "fields": names, **declared.pop("meta", {})})
-    return type(
-        f"{model_class.__name__}Serializer", (*bases, serializers.ModelSerializer), {"Meta": meta, **declared}
-    )
+    return type(f"{model_class.__name__}Serializer", (*bases, serializers.ModelSerializer), {"Meta": meta, **declared})
 
 
 def viewset_of(usual_serializer, /, **attributes):

@@ -5,75 +5,98 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Binned',
+            name="Binned",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.CharField(max_length=30)),
-                ('binned', models.BooleanField(default=False)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("text", models.CharField(max_length=30)),
+                ("binned", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(
-            name='Loose',
+            name="Loose",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.CharField(max_length=30)),
-                ('size', models.IntegerField(default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("text", models.CharField(max_length=30)),
+                ("size", models.IntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='Skill',
+            name="Skill",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=30)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=30)),
             ],
         ),
         migrations.CreateModel(
-            name='Slugged',
+            name="Slugged",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=30)),
-                ('slug', models.CharField(default='', max_length=30)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=30)),
+                ("slug", models.CharField(default="", max_length=30)),
             ],
         ),
         migrations.CreateModel(
-            name='Team',
+            name="Team",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=30)),
-                ('code', models.SlugField(unique=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=30)),
+                ("code", models.SlugField(unique=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Node',
+            name="Node",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=30)),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='bulk.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=30)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to="bulk.node"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Person',
+            name="Person",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('email_provider', models.CharField(choices=[('google', 'google'), ('yahoo', 'yahoo'), ('other', 'other')], max_length=10)),
-                ('age', models.PositiveSmallIntegerField(default=30)),
-                ('number', models.IntegerField(blank=True, null=True)),
-                ('captain', models.BooleanField(default=False)),
-                ('written', models.DateTimeField(auto_now=True)),
-                ('skills', models.ManyToManyField(blank=True, related_name='people', to='bulk.skill')),
-                ('team', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='people', to='bulk.team')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                (
+                    "email_provider",
+                    models.CharField(
+                        choices=[("google", "google"), ("yahoo", "yahoo"), ("other", "other")], max_length=10
+                    ),
+                ),
+                ("age", models.PositiveSmallIntegerField(default=30)),
+                ("number", models.IntegerField(blank=True, null=True)),
+                ("captain", models.BooleanField(default=False)),
+                ("written", models.DateTimeField(auto_now=True)),
+                ("skills", models.ManyToManyField(blank=True, related_name="people", to="bulk.skill")),
+                (
+                    "team",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="people",
+                        to="bulk.team",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('team', 'number'), name='one_number_per_team'), models.UniqueConstraint(condition=models.Q(('captain', True)), fields=('team',), name='one_captain_per_team'), models.CheckConstraint(condition=models.Q(('age__lte', 150)), name='nobody_is_that_old')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("team", "number"), name="one_number_per_team"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("captain", True)), fields=("team",), name="one_captain_per_team"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("age__lte", 150)), name="nobody_is_that_old"),
+                ],
             },
         ),
     ]

@@ -176,7 +176,9 @@ def test_only_the_list_itself_takes_bulk_verbs(verbs, crowd, url):
     assert Person.objects.count() == 2
 
 
-@pytest.mark.parametrize(("method", "data"), [("patch", {"age": 1}), ("patch", [{"id": 1}]), ("delete", None), ("post", [])])
+@pytest.mark.parametrize(
+    ("method", "data"), [("patch", {"age": 1}), ("patch", [{"id": 1}]), ("delete", None), ("post", [])]
+)
 def test_with_the_feature_off_every_bulk_verb_is_405(people, crowd, settings, method, data):
     settings.CORE = {"BULK": {"ENABLED": False}}
     crowd(2)

@@ -1,9 +1,9 @@
 """Every example of the original document's chapter, as it is printed."""
 
 import pytest
+from rest_framework.viewsets import ModelViewSet
 
 from core.bulk import ListDestroyModelMixin, ListUpdateModelMixin
-from rest_framework.viewsets import ModelViewSet
 from tests.bulk_app.api import PersonSerializer, PersonViewSet, urls
 from tests.bulk_app.models import Person
 from tests.core.bulk.conftest import Verbs

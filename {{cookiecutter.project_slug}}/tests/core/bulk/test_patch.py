@@ -11,12 +11,18 @@ from tests.core.bulk.conftest import DRY
 
 
 def writes(context):
-    return [each["sql"] for each in context.captured_queries if each["sql"].startswith(("UPDATE", "INSERT", "DELETE", "WITH"))]
+    return [
+        each["sql"]
+        for each in context.captured_queries
+        if each["sql"].startswith(("UPDATE", "INSERT", "DELETE", "WITH"))
+    ]
 
 
 def test_all_rows_are_written_by_one_statement(people, crowd):
     crowd(5)
-    with CaptureQueriesContext(connection, ) as context:
+    with CaptureQueriesContext(
+        connection,
+    ) as context:
         response = people.patch("?email__endswith=gmail.com", {"email_provider": "google", "age": 7})
     assert (response.status_code, response["X-Bulk-Rows"]) == (204, "3")
     updates = [sql for sql in writes(context) if "bulk_person" in sql]
@@ -66,7 +72,10 @@ def test_a_value_too_long_is_400(verbs):
     rows = verbs(viewset_of(serializer_of(Loose, "id", "text", "size")))
     Loose.objects.create(text="a")
     response = rows.patch(data={"text": "x" * 31})
-    assert (response.status_code, response.json()) == (400, {"text": ["Ensure this field has no more than 30 characters."]})
+    assert (response.status_code, response.json()) == (
+        400,
+        {"text": ["Ensure this field has no more than 30 characters."]},
+    )
 
 
 def test_a_unique_value_cannot_be_given_to_two_rows(people, crowd):

@@ -111,7 +111,11 @@ def test_links_and_columns_are_written_together(people, crowd):
     a, b, c = crowd(3)
     a.skills.set([tea])
     b.skills.set([tea])
-    body = [{"id": a.pk, "skills": [milk.pk]}, {"id": b.pk, "age": 4}, {"id": c.pk, "skills": [tea.pk, milk.pk], "age": 5}]
+    body = [
+        {"id": a.pk, "skills": [milk.pk]},
+        {"id": b.pk, "age": 4},
+        {"id": c.pk, "skills": [tea.pk, milk.pk], "age": 5},
+    ]
     assert people.patch(data=body).status_code == 204
     assert [set(row.skills.all()) for row in (a, b, c)] == [{milk}, {tea}, {tea, milk}]
     assert ages() == [30, 4, 5]
