@@ -64,7 +64,7 @@ def test_new_rows_are_linked_to_the_parent_and_may_name_no_other(teams):
     assert a.people.count() == 5
 
 
-@pytest.mark.parametrize("body", [lambda row, to: {"team": to}, lambda row, to: [{"id": row, "team": to}]])
+@pytest.mark.parametrize("body", [lambda _, to: {"team": to}, lambda row, to: [{"id": row, "team": to}]])
 def test_rows_cannot_be_moved_to_another_parent(teams, body):
     a, b = teams
     row = a.people.first()

@@ -50,7 +50,10 @@ def filtered(verbs, crowd):
     return verbs(Filtered)
 
 
-KNOWN = "between, between_max, between_min, captain, email, format, limit, mine, offset, older, ordering, own, search, sorted"
+KNOWN = (
+    "between, between_max, between_min, captain, email, format, limit, mine, "
+    "offset, older, ordering, own, search, sorted"
+)
 
 
 @pytest.mark.parametrize("query", ["emial=x", "email__endswith=x", "Email=x", "page=1", "older_min=3", "%00=1", "=1"])

@@ -50,8 +50,8 @@ def test_columns_with_the_time_of_the_last_write_are_kept_true(people, crowd):
             {"agee": 5, "age": 5},
             {
                 "agee": [
-                    "There is no such field. Those that can be written are: "
-                    "email, email_provider, age, team, number, captain, skills."
+                    "There is no such field. "
+                    + "Those that can be written are: email, email_provider, age, team, number, captain, skills."
                 ]
             },
         ),
@@ -79,7 +79,7 @@ def test_a_value_too_long_is_400(verbs):
 
 
 def test_a_unique_value_cannot_be_given_to_two_rows(people, crowd):
-    first, second = crowd(2)
+    _, second = crowd(2)
     response = people.patch(data={"email": "same@x.com"})
     assert response.status_code == 400
     assert response.json() == {
@@ -221,7 +221,7 @@ def test_the_number_of_queries_does_not_grow(people, crowd, count, body, queries
         body = {"skills": [Skill.objects.create(name=name).pk for name in "abc"]}
     with CaptureQueriesContext(connection) as context:
         assert people.patch(data=body).status_code == 204
-    own = [each["sql"] for each in context if "bulk_" in each["sql"]]
+    own = [each["sql"] for each in context if "bulk_" in each["sql"] and "FOR UPDATE" not in each["sql"]]
     assert len(own) <= queries, own
 
 

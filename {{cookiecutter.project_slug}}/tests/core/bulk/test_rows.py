@@ -147,8 +147,8 @@ def test_the_number_of_queries_does_not_grow(people, crowd, count):
     ]
     with CaptureQueriesContext(connection) as context:
         assert people.patch(data=body).status_code == 204
-    own = [each["sql"] for each in context if "bulk_" in each["sql"]]
-    # rows, skills, teams, addresses, sets; UPDATE, standing links, links. PostgreSQL locks the rows first.
+    own = [each["sql"] for each in context if "bulk_" in each["sql"] and "FOR UPDATE" not in each["sql"]]
+    # rows, skills, teams, addresses, sets; UPDATE, standing links, links. PostgreSQL has locked the rows first.
     assert len(own) <= 9, own
 
 
@@ -182,9 +182,9 @@ def test_models_and_serializers_that_save_in_their_own_way_do(verbs, crowd):
 
     class Own(PersonSerializer):
         def update(self, instance, validated_data):
-            return super().update(instance, {**validated_data, "age": instance.pk})
+            return super().update(instance, {**validated_data, "age": instance.pk % 100})
 
     people = verbs(type("V", (PersonViewSet,), {"serializer_class": Own}))
     a, b = crowd(2)
     assert people.patch(data=[{"id": a.pk, "age": 1}, {"id": b.pk, "age": 1}]).status_code == 204
-    assert ages() == [a.pk, b.pk]
+    assert ages() == [a.pk % 100, b.pk % 100]
