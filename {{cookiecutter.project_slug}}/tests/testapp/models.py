@@ -1,6 +1,7 @@
 """Models of every kind that the example does not have."""
 
 import uuid
+from typing import ClassVar
 
 import django
 from django.db import models
@@ -51,7 +52,7 @@ class Place(models.Model):
 class Cafe(Place):
     seats = models.IntegerField(default=0)
 
-    objects = TrackedManager()
+    objects: ClassVar = TrackedManager()
 
 
 class Kiosk(Place):
@@ -62,6 +63,12 @@ class Label(models.Model):
     folder = models.ForeignKey(Folder, models.CASCADE, related_name="labels")
     tag = models.ForeignKey(Tag, models.CASCADE)
     note = models.CharField(max_length=50, default="")
+
+
+class Keeper(models.Model):
+    """Keeps its tag from being deleted."""
+
+    tag = models.ForeignKey(Tag, models.PROTECT)
 
 
 class Shelf(models.Model):

@@ -16,7 +16,7 @@ from core.changes import record_change
 from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Seat, Shelf, Tag, Ticket
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """A program's own failure."""
 
 
@@ -127,7 +127,8 @@ def bulk_create_or_update(n):
 
 def bulk_create_or_update_by_key(n):
     notes = [Note(pk=note.pk, text=f"up{n}", size=-1) for note in picks(Note, n)]
-    notes.append(Note(pk=10_000_000 + n, text="new", size=-1))
+    if 10_000_000 + n not in {note.pk for note in notes}:  # PostgreSQL refuses to meet a row twice in a statement
+        notes.append(Note(pk=10_000_000 + n, text="new", size=-1))
     Note.objects.bulk_create(notes, update_conflicts=True, unique_fields=["pk"], update_fields=["text"])
 
 
@@ -326,10 +327,10 @@ def run(step, *, outermost=True):
             for inner in step.steps:
                 run(inner, outermost=False)
             if step.end == "raise":
-                raise Boom
+                raise BoomError
             if step.end == "set_rollback":
                 transaction.set_rollback(True)
-    except (Boom, transaction.TransactionManagementError):
+    except (BoomError, transaction.TransactionManagementError):
         if not (outermost or step.savepoint):
             raise
 
@@ -353,7 +354,7 @@ def snapshot():
             rows = found[table] = {}
             for values in cursor.fetchall():
                 row = dict(zip(names, values, strict=True))
-                parts = tuple(field.to_python(row[key]) for key, field in zip(keys, model._meta.pk_fields))
+                parts = tuple(field.to_python(row[key]) for key, field in zip(keys, model._meta.pk_fields, strict=True))
                 rows[parts if len(parts) > 1 else parts[0]] = row
     return found
 
