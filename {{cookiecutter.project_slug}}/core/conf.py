@@ -54,6 +54,13 @@ class Etags(Feature):
 class Bulk(Feature):
     """Operations on whole lists."""
 
+    # The header that says a request is meant for a whole list; None does without it.
+    DEFAULT_BULK_OPERATION_HEADER_NAME: str | None = "X-BULK-OPERATION"
+    # Rows that one request may touch.
+    MAX_ROWS: int = field(default=10_000, metadata={"minimum": 1})
+    # Refuse a PATCH or DELETE of a list that no filter narrows.
+    REQUIRE_FILTER: bool = False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reactive(Feature):

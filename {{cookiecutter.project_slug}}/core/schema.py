@@ -6,11 +6,67 @@ from django.core.exceptions import FieldError
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import build_parameter_type, follow_model_field_lookup, get_view_model
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.filters import OrderingFilter
 from rest_framework.schemas.utils import get_pk_description
+
+from core.conf import core_settings
 
 
 class AutoSchema(openapi.AutoSchema):
-    """Describes nested routes: each parent in the path has the type of the field by which it is looked up."""
+    """Describes nested routes and bulk operations.
+
+    Each parent in the path has the type of the field by which it is looked up. PATCH and DELETE of a list have the
+    list's filters and the header they ask for; PATCH and POST take one object or a list of them.
+    """
+
+    def get_operation(self, *arguments: Any) -> Any:
+        """Return the description of one operation."""
+        operation: Any = super().get_operation(*arguments)
+        action = self._bulk_action()
+        if operation and action in _OF_LISTS:
+            body = operation.get("requestBody", {})
+            _allow_lists(body, _with_key(self.view))
+            operation["responses"] = {"204": {"description": "Done.", "headers": _ROWS}}
+        elif operation and action == "create":
+            _allow_lists(operation.get("requestBody", {}), {})
+            _allow_lists(operation["responses"].get("201", {}), {})
+        return operation
+
+    def get_operation_id(self) -> str:
+        """Return the operation's name; that of a bulk operation differs from the one for a single row."""
+        name: str = super().get_operation_id()
+        return f"{name}_bulk" if self._bulk_action() in _OF_LISTS else name
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Return what the operation does."""
+        described: str = super().get_description()
+        return _OF_LISTS.get(self._bulk_action() or "", described)
+
+    def get_override_parameters(self) -> list[Any]:
+        """Return the parameters that are declared by hand, and the header of bulk operations."""
+        declared: list[Any] = super().get_override_parameters()
+        name = core_settings.BULK.DEFAULT_BULK_OPERATION_HEADER_NAME
+        if name is None or self._bulk_action() not in _OF_LISTS:
+            return declared
+        described = {"type": "string", "enum": ["true", "dry-run"]}
+        says = "Says that the whole list is meant; `dry-run` touches nothing and answers with the number of rows."
+        return [*declared, OpenApiParameter(name, described, OpenApiParameter.HEADER, required=True, description=says)]
+
+    def get_filter_backends(self) -> list[Any]:
+        """Return what narrows the list: of a bulk operation the same, without ordering."""
+        if self._bulk_action() in _OF_LISTS:
+            view: Any = self.view
+            return [each for each in view.filter_backends if not issubclass(each, OrderingFilter)]
+        backends: list[Any] = super().get_filter_backends()
+        return backends
+
+    def _bulk_action(self) -> str | None:
+        """Return the action of the view if it takes many rows: a bulk action, or ``create`` where lists can be POSTed.
+
+        Views that can do such a thing say so by ``bulk_actions``.
+        """
+        action: str | None = getattr(self.view, "bulk_action", None)
+        return action if action in getattr(self.view, "bulk_actions_on", list)() else None
 
     def _resolve_path_parameters(self, variables: Any) -> list[Any]:
         parents = {parent.kwarg: parent for parent in getattr(self.view, "nested_parents", ())}
@@ -40,6 +96,28 @@ class AutoSchema(openapi.AutoSchema):
     def _get_paginator(self) -> Any:
         # A viewset may make its paginator itself, as PaginateByMaxMixin does.
         return getattr(self.view, "paginator", None)
+
+
+_OF_LISTS = {
+    "destroy_bulk": "Delete every row of the filtered list, in one transaction.",
+    "partial_update_bulk": "Give every row of the filtered list the same values, or each of a list of rows its own; "
+    "in one transaction.",
+}
+_ROWS = {"X-Bulk-Rows": {"schema": {"type": "integer"}, "description": "The number of rows touched."}}
+
+
+def _allow_lists(described: Any, addition: Any) -> None:
+    """Let every media type that can hold a list take one next to a single object."""
+    for media_type, content in described.get("content", {}).items():
+        if "json" in media_type:
+            one = content["schema"]
+            item = {"allOf": [one, addition]} if addition else one
+            content["schema"] = {"oneOf": [one, {"type": "array", "items": item}]}
+
+
+def _with_key(view: Any) -> Any:
+    name = view.bulk_key_name(get_view_model(view, emit_warnings=False))
+    return {"type": "object", "properties": {name: {"description": "The key of the row."}}, "required": [name]}
 
 
 def _field(model: Any, lookup: str) -> Any:

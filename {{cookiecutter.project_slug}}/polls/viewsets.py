@@ -9,13 +9,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
+from core.bulk import ListCreateModelMixin, ListDestroyModelMixin, ListUpdateModelMixin
 from core.viewsets import NestedViewSetMixin
 from polls.filters import ChoiceFilter, QuestionFilter
 from polls.models import Choice, Question
 from polls.serializers import ChoiceSerializer, QuestionSerializer
 
 
-class QuestionViewSet(ModelViewSet[Question]):
+class QuestionViewSet(ListCreateModelMixin, ListUpdateModelMixin, ListDestroyModelMixin, ModelViewSet[Question]):
     """Questions that the caller may see, each with its choices."""
 
     queryset = Question.objects.prefetch_related("choices")
@@ -29,11 +30,13 @@ class QuestionViewSet(ModelViewSet[Question]):
         return Question.objects.visible_to(self.request.user).prefetch_related("choices")
 
     def perform_create(self, serializer: BaseSerializer[Question]) -> None:
-        """Make the caller the owner."""
+        """Make the caller the owner, of every question if there are many."""
         serializer.save(owner=self.request.user)
 
 
-class ChoiceViewSet(NestedViewSetMixin, ModelViewSet[Choice]):
+class ChoiceViewSet(
+    NestedViewSetMixin, ListCreateModelMixin, ListUpdateModelMixin, ListDestroyModelMixin, ModelViewSet[Choice]
+):
     """Choices of the questions that the caller may see."""
 
     queryset = Choice.objects.all()
