@@ -14,15 +14,8 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
     max_limit = 200
 
 
-class PaginateByMaxMixin:
-    """Lets a client ask for as much as one page may hold: ``?page_size=max``.
-
-    In a paginator whose pages have a size (by number or cursor) that is its ``max_page_size``. In a viewset it is the
-    viewset's ``max_paginate_by``; if its pages have no size (limit and offset) they are numbered instead. Where the
-    upper bound is not set, ``max`` means nothing.
-    """
-
-    max_paginate_by: int | None = None
+class _SizedByMax:
+    """The part of a paginator."""
 
     def get_page_size(self, request: Request) -> int | None:
         """Return the size of a page: of the paginator, as the caller asks, and never above the bound."""
@@ -33,21 +26,36 @@ class PaginateByMaxMixin:
         size: int | None = cast("Any", super()).get_page_size(request)
         return size
 
+
+class _PaginatedByMax:
+    """The part of a viewset."""
+
+    max_paginate_by: int | None = None
+
     @property
     def paginator(self) -> pagination.BasePagination | None:
         """The paginator of the viewset's lists."""
         if not hasattr(self, "_paginator"):
             chosen: type[pagination.BasePagination] | None = getattr(self, "pagination_class", None)
-            self._paginator = None if chosen is None else _by_max(chosen, self.max_paginate_by)()
+            if chosen is not None and self.max_paginate_by is not None:
+                chosen = _by_max(chosen, self.max_paginate_by)
+            self._paginator = None if chosen is None else chosen()
         return self._paginator
 
 
-def _by_max(chosen: type[pagination.BasePagination], bound: int | None) -> type[pagination.BasePagination]:
+class PaginateByMaxMixin(_SizedByMax, _PaginatedByMax):
+    """Lets a client ask for as much as one page may hold: ``?page_size=max``.
+
+    In a paginator whose pages have a size (by number or cursor) that is its ``max_page_size``. In a viewset it is the
+    viewset's ``max_paginate_by``; if its pages have no size (limit and offset) they are numbered instead. Where the
+    upper bound is not set, ``max`` means nothing, and a viewset is paginated as without the mixin.
+    """
+
+
+def _by_max(chosen: type[pagination.BasePagination], bound: int) -> type[pagination.BasePagination]:
     sized = issubclass(chosen, pagination.PageNumberPagination | pagination.CursorPagination)
     base: Any = chosen if sized else pagination.PageNumberPagination
-    bases = (base,) if issubclass(base, PaginateByMaxMixin) else (PaginateByMaxMixin, base)
-    attributes = {"page_size_query_param": base.page_size_query_param or "page_size"}
-    if bound is not None:
-        attributes["max_page_size"] = bound
+    bases = (base,) if issubclass(base, _SizedByMax) else (_SizedByMax, base)
+    attributes = {"page_size_query_param": base.page_size_query_param or "page_size", "max_page_size": bound}
     made: type[pagination.BasePagination] = type(base.__name__, bases, attributes)
     return made

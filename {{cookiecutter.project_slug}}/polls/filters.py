@@ -1,8 +1,17 @@
 """Query parameters of the two lists."""
 
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django_filters.rest_framework.filters import ModelChoiceFilter
 from django_filters.rest_framework.filterset import FilterSet
 
 from polls.models import Choice, Question
+
+
+def visible_questions(request: HttpRequest | None) -> QuerySet[Question]:
+    """Return the questions that may be asked for: another one does not exist, in the form and in the answer."""
+    return Question.objects.visible_to(request.user if request else AnonymousUser())
 
 
 class QuestionFilter(FilterSet):
@@ -15,6 +24,8 @@ class QuestionFilter(FilterSet):
 
 class ChoiceFilter(FilterSet):
     """``?question=``, ``?votes__gte=``, ``?choice_text=``, ``?choice_text__icontains=``."""
+
+    question = ModelChoiceFilter(queryset=visible_questions)
 
     class Meta:
         model = Choice

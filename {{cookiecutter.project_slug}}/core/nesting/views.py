@@ -33,15 +33,26 @@ class UnderParents(InFront, _ViewSet):
     nested_parents: ClassVar[tuple[Parent, ...]] = ()
     known_parents: tuple[Model, ...] = ()  # those that whoever asks has found already
     _parent_objects: tuple[Model, ...] | None = None
+    _turned_away = False
     _model: type[Model] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer 404 before any action runs, unless the caller may see every parent that the URL names."""
-        if not core_settings.ROUTERS.ENABLED:
-            raise NotFound
-        super().initial(request, *args, **kwargs)
-        self.parent_objects  # noqa: B018 - finding them is the check
+        try:
+            if not core_settings.ROUTERS.ENABLED:
+                raise NotFound
+            super().initial(request, *args, **kwargs)
+            self.parent_objects  # noqa: B018 - finding them is the check
+        except Exception:
+            self._turned_away = True
+            raise
         self._adapt_handler((request.method or "").lower())
+
+    def check_permissions(self, request: Request) -> None:
+        """Let nobody do anything who has been turned away: the page that says so shows no forms."""
+        if self._turned_away:
+            raise NotFound
+        super().check_permissions(request)
 
     @property
     def parent_objects(self) -> tuple[Model, ...]:
@@ -56,8 +67,8 @@ class UnderParents(InFront, _ViewSet):
         """Return the viewset's rows that hang on the parents."""
         queryset = super().get_queryset()
         self._model = queryset.model
-        if getattr(self, "swagger_fake_view", False):
-            return queryset
+        if self._has_no_parents:
+            return queryset.none()
         return under(queryset, self._links(queryset.model))
 
     def get_object(self) -> Any:
@@ -70,7 +81,7 @@ class UnderParents(InFront, _ViewSet):
     def get_serializer_class(self) -> type[Any]:
         """Return the viewset's serializer, held to the parents."""
         serializer_class = super().get_serializer_class()
-        if getattr(self, "swagger_fake_view", False):
+        if self._has_no_parents:
             return serializer_class
         model = self._rows_model()
         return bind(serializer_class, self._links(model)) if self._writes(serializer_class, model) else serializer_class
@@ -78,16 +89,23 @@ class UnderParents(InFront, _ViewSet):
     def get_serializer_context(self) -> Mapping[str, Any]:
         """Add what the serializer is held to."""
         context = super().get_serializer_context()
-        if getattr(self, "swagger_fake_view", False):
+        if self._has_no_parents:
             return context
         return {**context, CONTEXT: self._links(self._rows_model())}
 
-    def reverse_action(self, url_name: str, *args: Any, **kwargs: Any) -> str:
+    def reverse_action(self, url_name: str, args: Any = None, kwargs: Any = None, **options: Any) -> str:
         """Reverse a route of this viewset under the same parents."""
-        if kwargs.get("kwargs") is not None or not kwargs.get("args"):
-            above = {parent.kwarg: self.kwargs[parent.kwarg] for parent in self.nested_parents}
-            kwargs["kwargs"] = {**above, **(kwargs.get("kwargs") or {})}
-        return super().reverse_action(url_name, *args, **kwargs)
+        above = {parent.kwarg: self.kwargs[parent.kwarg] for parent in self.nested_parents}
+        if args:
+            options["args"] = (*above.values(), *args)
+        else:
+            options["kwargs"] = {**above, **(kwargs or {})}
+        return super().reverse_action(url_name, **options)
+
+    @property
+    def _has_no_parents(self) -> bool:
+        """Whether nobody asks for rows: the view is only described, or renders why it has answered nothing."""
+        return self._turned_away or getattr(self, "swagger_fake_view", False)
 
     def _rows_model(self) -> type[Model]:
         if self._model is None:
@@ -124,12 +142,12 @@ class UnderParents(InFront, _ViewSet):
     def _adapt_handler(self, method: str) -> None:
         """Let an action that was written for the flat route, ``vote(self, request, pk)``, run under parents.
 
-        What a decorator has wrapped gets all arguments: it may tell one parent's answers from another's by them.
+        What decorators have wrapped decides: they pass on what they are given.
         """
         handler: Any = getattr(self, method, None)
         if handler is None:
             return
-        taken = inspect.signature(handler, follow_wrapped=False).parameters
+        taken = inspect.signature(inspect.unwrap(handler)).parameters
         if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in taken.values()):
             above = {parent.kwarg for parent in self.nested_parents} - set(taken)
             setattr(self, method, _without(handler, above))

@@ -95,8 +95,19 @@ class TestPaginateByMaxMixin:
         assert len(api.get("/users/").json()["results"]) == 4
         assert len(api.get("/users/?size=max").json()["results"]) == 60
         self.serve(serve, pagination_class=Pages)
-        assert len(api.get("/users/?size=max").json()["results"]) == 50
+        assert len(api.get("/users/?size=max").json()["results"]) == 4
         assert Pages.max_page_size == 50
+
+    def test_without_an_upper_bound_nothing_is_opened_and_nothing_switched_off(self, api, serve, users):
+        class Fixed(PageNumberPagination):
+            page_size = 10
+
+        self.serve(serve)
+        assert len(api.get("/users/?page_size=130").json()["results"]) == 25
+        body = api.get("/users/?limit=3&offset=127").json()
+        assert (len(body["results"]), body["next"]) == (3, None)
+        self.serve(serve, pagination_class=Fixed)
+        assert len(api.get("/users/?page_size=130").json()["results"]) == 10
 
     def test_it_works_in_a_paginator(self, api, serve, users):
         class Pages(PaginateByMaxMixin, PageNumberPagination):

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.urls import include, path, resolve, reverse
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
@@ -403,6 +404,24 @@ class TestActions:
         def tell(self, request, pk):  # as one writes it for the flat route
             return Response([self.get_object().name, self.reverse_action("tell", kwargs={"pk": pk})])
 
+        @action(detail=True, methods=["post"])
+        @transaction.atomic
+        def shout(self, request, pk):
+            return Response(self.get_object().name.upper())
+
+        @transaction.atomic
+        def retrieve(self, request, pk=None):
+            return Response([pk, self.get_object().name])
+
+        @action(detail=True)
+        @transaction.atomic
+        def who(self, request, parent_lookup_user=None, pk=None):
+            return Response([parent_lookup_user, pk])
+
+        @action(detail=True)
+        def addresses(self, request, pk):
+            return Response([self.reverse_action("tell", args=[pk]), self.reverse_action("tell", [pk])])
+
         @action(detail=True)
         def whose(self, request, parent_lookup_user=None, **kwargs):
             return Response([parent_lookup_user, self.get_object().name])
@@ -429,6 +448,18 @@ class TestActions:
         assert api.get(url).json() == [own.name, f"http://testserver{url}"]
         assert api.get(f"/users/{ann.pk}/groups/{other.pk}/tell/").status_code == 404
         assert api.get(f"/groups/{other.pk}/tell/").status_code == 200
+
+    def test_a_decorated_method_keeps_the_signature_of_the_flat_route(self, api, ann):
+        own = ann.groups.first()
+        for url in (f"/groups/{own.pk}/", f"/users/{ann.pk}/groups/{own.pk}/"):
+            assert api.get(url).json() == [str(own.pk), own.name]
+            assert api.post(f"{url}shout/").json() == own.name.upper()
+        assert api.get(f"/users/{ann.pk}/groups/{own.pk}/who/").json() == [str(ann.pk), str(own.pk)]
+
+    def test_addresses_by_position_stay_under_the_parents(self, api, ann):
+        own = ann.groups.first()
+        for url in (f"/groups/{own.pk}/", f"/users/{ann.pk}/groups/{own.pk}/"):
+            assert api.get(f"{url}addresses/").json() == [f"http://testserver{url}tell/"] * 2
 
     def test_an_action_may_ask_for_the_argument(self, api, ann):
         own = ann.groups.first()

@@ -90,6 +90,28 @@ class TestReading:
         assert response.status_code == 400
         assert "votes__gte" in response.json()
 
+    def test_a_hidden_question_is_asked_for_like_one_that_does_not_exist(self, api, question, hidden_question):
+        for url in ("/api/choices/", f"/api/questions/{question.pk}/choices/"):
+            hidden, missing = (api.get(f"{url}?question={pk}") for pk in (hidden_question.pk, 0))
+            assert hidden.status_code == missing.status_code == 400
+            assert hidden.json() == missing.json()
+
+    def test_an_owner_asks_for_a_hidden_question(self, as_author, hidden_question):
+        assert len(results(as_author.get(f"/api/choices/?question={hidden_question.pk}"))) == 1
+
+    def test_the_form_of_the_filters_offers_what_the_caller_may_see(self, api, question, hidden_question, author):
+        url = f"/api/questions/{question.pk}/choices/"
+
+        def page():
+            return "".join(
+                api.get(at, headers={"accept": "text/html"}).content.decode() for at in ("/api/choices/", url)
+            )
+
+        assert hidden_question.question_text not in page()
+        assert question.question_text in page()
+        api.force_authenticate(author)
+        assert hidden_question.question_text in page()
+
 
 class TestWriting:
     def test_whoever_asks_owns_the_question(self, as_author, author, stranger):

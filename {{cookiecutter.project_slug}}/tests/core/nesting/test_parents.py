@@ -9,11 +9,14 @@ from django.http import Http404
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.filters import BaseFilterBackend, SearchFilter
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.permissions import BasePermission, DjangoModelPermissions, IsAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission, DjangoModelPermissions, IsAuthenticated
+from rest_framework.response import Response
 from rest_framework.test import APIClient
+from rest_framework.throttling import BaseThrottle
 
 from tests.nesting_app.models import City, Region, Street
 
@@ -51,6 +54,11 @@ class Teapot(APIException):
     status_code = 418
 
 
+@action(detail=True, methods=["get", "post"])
+def sweep(view, request, pk):
+    return Response(view.get_object().name)
+
+
 def answers(api, url):
     """Return what each method answers there and on a row below, with the words of the answer."""
     found = []
@@ -86,6 +94,48 @@ class TestMissing:
         atlas()
         assert names(api.get(url_of("North", "north-1"))) == ["north-1-1", "north-1-2"]
         assert answers(api, url_of("South", "north-1")) == NOT_FOUND
+
+
+class TestTheBrowsablePage:
+    """A page that says why there is no answer is rendered by the viewset that could not answer."""
+
+    @pytest.mark.parametrize("method", ["get", "post", "put", "delete", "options"])
+    @pytest.mark.parametrize("permission", [AllowAny, IsAuthenticated, DjangoModelPermissions])
+    def test_a_missing_parent_is_404_there_too(self, api, atlas, world, method, permission):
+        atlas(city={"permission_classes": (permission,), "sweep": sweep})
+        api.force_authenticate(User.objects.create(username="root", is_superuser=True))
+        for url in ("/regions/0/cities/", "/regions/0/cities/1/", "/regions/0/cities/1/sweep/"):
+            response = getattr(api, method)(url, headers={"accept": "text/html"})
+            assert response.status_code == 404, url
+            assert b"Not found." in response.content
+
+    def test_it_shows_no_form(self, api, atlas):
+        atlas()
+        assert b'name="region"' in api.get(url_of("North"), headers={"accept": "text/html"}).content
+        assert b'name="region"' not in api.get("/regions/0/cities/", headers={"accept": "text/html"}).content
+
+    def test_a_caller_who_asks_too_often_is_told_so(self, api, atlas):
+        class Never(BaseThrottle):
+            def allow_request(self, request, view):
+                return False
+
+        atlas(city={"throttle_classes": (Never,)})
+        for accepted in ("application/json", "text/html"):
+            assert api.get("/regions/0/cities/", headers={"accept": accepted}).status_code == 429
+
+    def test_a_viewset_that_asks_for_its_parents_is_not_asked_for_rows(self, api, atlas):
+        def get_queryset(view):
+            return City.objects.filter(region=view.parent_objects[0])
+
+        atlas(city={"get_queryset": get_queryset})
+        assert names(api.get(url_of("North"))) == ["north-1", "north-2"]
+        assert api.get("/regions/0/cities/", headers={"accept": "text/html"}).status_code == 404
+
+    def test_off_the_page_is_404(self, api, atlas, settings):
+        atlas()
+        url = url_of("North")
+        settings.CORE = {"ROUTERS": {"ENABLED": False}}
+        assert api.get(url, headers={"accept": "text/html"}).status_code == 404
 
 
 class TestHidden:
