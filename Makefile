@@ -21,7 +21,7 @@ export PATH := $(BIN):$(PATH)
 export DOCKER POSTGRES REDIS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-template test-generation test-services test-containers check format clean
+.PHONY: bench help setup demo test test-template test-generation test-services test-containers check format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -78,6 +78,14 @@ check: $(INSTALLED)  ## check everything static: the template's own code, the pr
 	@cd .cache/check/live_polls && if $(DOCKER) compose version > /dev/null 2>&1; then $(DOCKER) compose config -q; \
 		elif [ "$$CI" = true ]; then echo "$(DOCKER) compose does not answer" >&2; exit 1; \
 		else echo "Skipped the compose file: $(DOCKER) compose does not answer."; fi
+
+# The peers live in an environment of their own.
+BENCH_VENV ?= .bench-venv
+
+bench: $(INSTALLED)  ## measure; ONLY=writes for one part, POSTGRES= and REDIS= for what to measure on
+	@test -x $(BENCH_VENV)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH_VENV)
+	@$(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python -r $(VENV)/requirements.txt -r bench/requirements.txt
+	@ONLY=$(ONLY) POSTGRES=$(POSTGRES) REDIS=$(REDIS) $(BENCH_VENV)/bin/python -m bench
 
 CHECKED := hooks scripts tests $(wildcard bench)
 

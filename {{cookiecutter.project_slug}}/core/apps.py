@@ -51,10 +51,13 @@ def _rewire(*, setting: str, **_: object) -> None:
 
 
 def _add_jobs() -> None:
+    from core import versions
     from core.changes import doorbell, log, reader
     from core.conf import core_settings
     from core.supervisor import supervisor
 
-    if not log.READERS.isdisjoint(core_settings.enabled()):
+    if log.is_wanted():
         supervisor.add("core.changes.doorbell", doorbell.server_sender.run)
         supervisor.add("core.changes.reader", reader.run)
+    if core_settings.CACHING.ENABLED:
+        supervisor.add("core.versions", versions.keep_repairing)

@@ -9,6 +9,7 @@
 | core.E005 | a feature is on without something that it needs |
 | core.W001 | the channel layer is in memory, though ``DEBUG`` is off |
 | core.W002 | the cache is in local memory, though ``DEBUG`` is off |
+| core.W003 | ``CHANGES`` excludes something that is no application and no model of this project |
 """
 
 import logging
@@ -20,7 +21,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
-from core.conf import core_settings, problems
+from core.conf import Changes, core_settings, problems
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def check_settings(**_: object) -> list[checks.CheckMessage]:
     if found := problems(getattr(settings, "CORE", {})):
         return [checks.Error(each.message, hint=each.hint, id=each.id) for each in found]
     enabled = core_settings.enabled()
-    return [*_missing_apps(enabled), *_missing_services(enabled), *_private_memory(enabled)]
+    return [*_missing_apps(enabled), *_missing_services(enabled), *_private_memory(enabled), *_excluded()]
 
 
 def _missing_apps(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
@@ -95,6 +96,20 @@ def _private_memory(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
             hint="Set REDIS_URL, unless the whole site is one process.",
             id="core.W002",
         )
+
+
+def _excluded() -> Iterator[checks.CheckMessage]:
+    excluded = core_settings.CHANGES.EXCLUDE
+    known = {config.label for config in apps.get_app_configs()}
+    known |= {model._meta.label_lower for model in apps.get_models(include_auto_created=True)}
+    for name in excluded:
+        # What stands there by default may not be installed.
+        if name.lower() not in known and name not in Changes().EXCLUDE:
+            yield checks.Warning(
+                f'CORE["CHANGES"]["EXCLUDE"] names {name!r}, which is no application and no model of this project.',
+                hint='Write the label of an application ("polls") or of a model ("polls.choice").',
+                id="core.W003",
+            )
 
 
 def _backend(setting: str) -> str:

@@ -5,9 +5,11 @@ cached under its old numbers. A token that is missing is made by whoever asks fi
 raises the version in between, the raised one stands.
 
 If raising fails, this process does not know which versions are current: ``read`` answers None for the tables in
-question, which means "do not use the cache", until ``repair`` has raised them.
+question, which means "do not use the cache", until they have been raised: with the next ones, or by ``repair``. If
+the process dies before, the others raise them, as they do for every entry in the log.
 """
 
+import asyncio
 import logging
 import threading
 import uuid
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """Times that ``read`` tries to get hold of a token that others keep replacing or the cache keeps evicting."""
+REPAIR_INTERVAL = 1.0
+"""Seconds between two attempts of a server to raise what could not be raised."""
 
 Name = tuple[str, str]  # alias of the database, name of the table
 
@@ -79,6 +83,7 @@ def raise_versions(tables: Iterable[str], using: str = DEFAULT_DB_ALIAS) -> bool
     names = {(using, table) for table in tables}
     with _lock:
         _unraised.update(names)  # nobody may trust them until it is done
+        names |= _unraised
     return _raise(names)
 
 
@@ -87,6 +92,14 @@ def repair() -> bool:
     with _lock:
         names = set(_unraised)
     return not names or _raise(names)
+
+
+async def keep_repairing() -> None:
+    """Repair for ever: a job of the server's process."""
+    while True:
+        await asyncio.sleep(REPAIR_INTERVAL)
+        if _unraised:
+            await asyncio.to_thread(repair)
 
 
 def _raise(names: set[Name]) -> bool:

@@ -9,7 +9,9 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from rest_framework.test import APIClient
 
+from core.changes import doorbell
 from polls.models import Choice, Question
+from tests.threads import close_caches
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,15 @@ def _own_cache(settings):
         alias: {**options, "KEY_PREFIX": f"{options.get('KEY_PREFIX', '')}-{own}"}
         for alias, options in settings.CACHES.items()
     }
+    yield
+    close_caches()
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_for_doorbells(request, monkeypatch):
+    """Writes in tests start no thread that sends doorbells to Redis, unless the test is about that."""
+    if "own_sender" not in request.fixturenames:
+        monkeypatch.setattr(doorbell, "_own_sender", doorbell.Sender)
 
 
 @pytest.fixture(scope="session")

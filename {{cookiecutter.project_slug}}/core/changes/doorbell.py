@@ -27,7 +27,6 @@ from core.changes import log
 from core.changes.change import Change
 from core.changes.encoding import encode
 from core.changes.process import this_process
-from core.conf import core_settings
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +36,8 @@ RING: Final = "core.changes.ring"
 """Type of a doorbell: ``{"type", "origin", "using", "changes"}``; ``changes`` is null where a log holds them."""
 MOST_WAITING: Final = 1000
 """Messages that wait for the layer; when there are more, the oldest are dropped."""
+PAUSE: Final = 0.01
+"""Seconds between two rounds of sending: in a stream of writes the doorbells of so long are one."""
 SEND_TIMEOUT: Final = 5.0
 """Seconds that the layer may take for one message."""
 FLUSH_TIMEOUT: Final = 2.0
@@ -45,7 +46,7 @@ FLUSH_TIMEOUT: Final = 2.0
 
 def ring(using: str, changes: list[Change], *, logged: bool) -> None:
     """Tell other processes that ``changes`` were committed. Never raises, never waits for the layer."""
-    if log.READERS.isdisjoint(core_settings.enabled()):
+    if not log.is_wanted():
         return
     carried = None if logged else encode(changes)
     send(GROUP, {"type": RING, "origin": this_process.origin, "using": using, "changes": carried})
@@ -69,7 +70,8 @@ def _send(group: str, message: dict[str, Any]) -> None:
     if server_sender.feed(group, message):
         return
     if isinstance(layer, InMemoryChannelLayer):
-        _send_directly(layer, group, message)
+        if layer.groups.get(group):
+            _send_directly(layer, group, message)
     else:
         _own_sender().feed(group, message)
 
@@ -106,11 +108,12 @@ class Sender:
             loop, fed = self._loop, self._fed
             if loop is None or fed is None or loop.is_closed():
                 return False
+            if not self._waiting:
+                self._idle.clear()
+                loop.call_soon_threadsafe(fed.set)
             self._waiting[group, repr(message)] = (group, message)
-            self._idle.clear()
             while len(self._waiting) > MOST_WAITING:
                 self._waiting.popitem(last=False)
-            loop.call_soon_threadsafe(fed.set)
         return True
 
     async def run(self) -> None:
@@ -126,6 +129,7 @@ class Sender:
                 fed.clear()
                 while (item := self._next()) is not None:
                     await self._deliver(*item)
+                await asyncio.sleep(PAUSE)
         finally:
             with self._lock:
                 self._loop = self._fed = None

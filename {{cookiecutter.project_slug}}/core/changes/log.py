@@ -23,15 +23,18 @@ from core.changes.encoding import decode, encode
 from core.changes.position import Horizon, Position, advance, wanted
 from core.conf import core_settings
 
-READERS = frozenset({"CACHING", "REACTIVE", "BINDINGS"})
-"""The features that read the log. While all of them are off nothing is written to it."""
 BATCH = 1000
 """Entries read in one go."""
 
 
+def is_wanted() -> bool:
+    """Tell whether any feature reads changes."""
+    return core_settings.CACHING.ENABLED or core_settings.REACTIVE.ENABLED or core_settings.BINDINGS.ENABLED
+
+
 def is_on() -> bool:
     """Tell whether there is a log: it is not switched off, and a feature reads it."""
-    return core_settings.CHANGES.LOG and not READERS.isdisjoint(core_settings.enabled())
+    return core_settings.CHANGES.LOG and is_wanted()
 
 
 def writes_to(using: str) -> bool:

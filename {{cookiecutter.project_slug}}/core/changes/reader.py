@@ -9,6 +9,8 @@ import contextlib
 import logging
 import random
 import time
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -111,8 +113,9 @@ def _publish(changes: list[Change]) -> None:
 class Listener:
     """Hears the doorbells of other processes."""
 
-    def __init__(self, rung: asyncio.Event) -> None:
+    def __init__(self, rung: asyncio.Event, threads: Executor | None = None) -> None:
         self._rung = rung
+        self._threads = threads
         self._failing = False
 
     async def run(self) -> None:
@@ -152,7 +155,8 @@ class Listener:
                 if message["changes"] is None:
                     self._rung.set()
                 else:
-                    await asyncio.to_thread(_publish_carried, message["changes"], message["using"])
+                    carried = partial(_publish_carried, message["changes"], message["using"])
+                    await asyncio.get_running_loop().run_in_executor(self._threads, carried)
 
 
 def _publish_carried(text: str, using: str) -> None:
@@ -165,19 +169,23 @@ def _publish_carried(text: str, using: str) -> None:
 async def run() -> None:
     """Listen and read for ever: the job of the server's process."""
     rung = asyncio.Event()
-    reader = Reader()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Listener(rung).run())
-        tasks.create_task(_read_for_ever(reader, rung))
+    # A thread of its own, because the one that synchronous views share may be busy; always the same, because Django
+    # keeps connections to a cache per thread.
+    threads = ThreadPoolExecutor(1, "core.changes.reader")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Listener(rung, threads).run())
+            tasks.create_task(_read_for_ever(Reader(), rung, threads))
+    finally:
+        threads.shutdown(wait=False)
 
 
-async def _read_for_ever(reader: Reader, rung: asyncio.Event) -> None:
+async def _read_for_ever(reader: Reader, rung: asyncio.Event, threads: Executor) -> None:
     failing = False
     while True:
         rung.clear()
         try:
-            # A thread of its own for the while, because the one that synchronous views share may be busy.
-            await asyncio.to_thread(reader.poll)
+            await asyncio.get_running_loop().run_in_executor(threads, reader.poll)
             failing = False
         except Exception as error:  # noqa: BLE001 - whatever a database or a receiver may raise
             if not failing:

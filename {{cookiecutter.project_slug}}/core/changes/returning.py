@@ -85,7 +85,7 @@ def _target(part: Part, quote: Callable[[str], str]) -> _Target:
     name = quote(table.name)
     fields = part.model._meta.pk_fields
     columns = tuple(f"{name}.{quote(each.column or '')}" for each in fields)
-    starts = (f"UPDATE {name} ", f"DELETE FROM {name}", f"INSERT INTO {name} ", f"INSERT OR IGNORE INTO {name} ")
+    starts = (f"UPDATE {name} ", f"DELETE FROM {name}", f"INSERT INTO {name} ", f"INSERT OR IGNORE INTO {name} ")  # noqa: S608
     if len(fields) == 1:
         single = fields[0]
         return _Target(table, starts, columns, lambda row: _restored(single, row[0]))
@@ -101,7 +101,7 @@ def _complete_postgresql(sql: str, columns: Sequence[str], limit: int) -> str:
     keys = ", ".join(f"{column} AS k{number}" for number, column in enumerate(columns))
     # A statement that writes runs to its end in a CTE, however few of its rows are asked for.
     return (
-        f"WITH written AS ({sql} RETURNING {keys}) "  # noqa: S608 - the names are quoted
+        f"WITH written AS ({sql} RETURNING {keys}) "  # noqa: S608
         f"SELECT {names}, (SELECT count(*) FROM written) FROM written LIMIT {limit + 1}"
     )
 

@@ -1,6 +1,7 @@
 """Models of every kind that the example does not have."""
 
 import uuid
+from typing import ClassVar
 
 import django
 from django.db import models
@@ -51,7 +52,7 @@ class Place(models.Model):
 class Cafe(Place):
     seats = models.IntegerField(default=0)
 
-    objects = TrackedManager()
+    objects: ClassVar = TrackedManager()
 
 
 class Kiosk(Place):

@@ -1,8 +1,11 @@
 """What tests of the change stream share."""
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from core.changes import changes_committed, changes_heard
+from tests.threads import close_caches
 
 
 class Ear(list):
@@ -34,3 +37,11 @@ def far_ear():
     changes_heard.connect(ear, weak=False, dispatch_uid="far ear")
     yield ear
     changes_heard.disconnect(dispatch_uid="far ear")
+
+
+@pytest.fixture
+async def database_in_threads(transactional_db):
+    """For asynchronous tests that write: closes the connection of the thread in which their writes ran."""
+    yield
+    await sync_to_async(connections.close_all)()
+    await sync_to_async(close_caches)()

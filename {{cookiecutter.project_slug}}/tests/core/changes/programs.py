@@ -16,7 +16,7 @@ from core.changes import record_change
 from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Seat, Shelf, Tag, Ticket
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """A program's own failure."""
 
 
@@ -326,10 +326,10 @@ def run(step, *, outermost=True):
             for inner in step.steps:
                 run(inner, outermost=False)
             if step.end == "raise":
-                raise Boom
+                raise BoomError
             if step.end == "set_rollback":
                 transaction.set_rollback(True)
-    except (Boom, transaction.TransactionManagementError):
+    except (BoomError, transaction.TransactionManagementError):
         if not (outermost or step.savepoint):
             raise
 
@@ -353,7 +353,7 @@ def snapshot():
             rows = found[table] = {}
             for values in cursor.fetchall():
                 row = dict(zip(names, values, strict=True))
-                parts = tuple(field.to_python(row[key]) for key, field in zip(keys, model._meta.pk_fields))
+                parts = tuple(field.to_python(row[key]) for key, field in zip(keys, model._meta.pk_fields, strict=True))
                 rows[parts if len(parts) > 1 else parts[0]] = row
     return found
 

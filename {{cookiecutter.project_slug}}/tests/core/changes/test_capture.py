@@ -1,0 +1,261 @@
+"""What each way of writing is told as."""
+
+import django
+import pytest
+from django.db import connection
+from django.db.models import F, signals
+from django.test import override_settings
+
+from core.changes import TrackedManager, capture, changes_committed, record_change
+from core.changes.querysets import is_tracked
+from polls.models import Choice, Question
+from tests.testapp import models
+from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Shelf, Tag, Untracked
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def short(ear):
+    """What was told, without keys."""
+    return [(model.removeprefix("testapp."), kind, fields) for model, kind, _, fields in ear.told()]
+
+
+def test_saving_names_the_fields_that_were_given(ear):
+    """``update_fields`` are published, whether they were given as fields or as columns."""
+    note = Note.objects.create(text="a")
+    note.save()
+    note.save(update_fields=["size", "folder_id"])
+    Note.objects.only("text").get().save()
+    assert short(ear) == [
+        ("note", "created", None),
+        ("note", "updated", None),
+        ("note", "updated", {"size", "folder"}),
+        ("note", "updated", {"text"}),
+    ]
+
+
+def test_a_child_is_a_row_in_each_of_its_tables(ear):
+    """With multi-table inheritance each table is told of when it was written, and only then."""
+    cafe = Cafe.objects.create(name="a")
+    assert short(ear) == [("cafe", "created", None), ("place", "created", None)]
+    cafe.save(update_fields=["seats"])
+    cafe.save(update_fields=["name"])
+    assert short(ear) == [("cafe", "updated", {"seats"}), ("place", "updated", {"name"})]
+    Cafe.objects.update(name="b", seats=F("seats") + 1)
+    assert sorted(short(ear)) == [("cafe", "updated", {"seats"}), ("place", "updated", {"name"})]
+    Kiosk.objects.create(name="k").save()
+    assert short(ear)[2:] == [("place", "updated", None)]  # it has no column of its own
+    cafe.delete()
+    assert {each[:2] for each in short(ear)} == {("cafe", "deleted"), ("place", "deleted")}
+
+
+def test_a_child_of_a_parent_that_was_there_is_not_a_new_parent(ear):
+    """Where only the database knows whether a row was there, it is told as both."""
+    place = Place.objects.create(name="a")
+    ear.clear()
+    Cafe(place_ptr=place, name="b").save()
+    assert short(ear) == [("cafe", "created", None), ("place", "created", None), ("place", "updated", None)]
+
+
+def test_a_proxy_is_the_model_behind_it(ear):
+    """Who writes through a proxy has written the table behind it."""
+    note = BigNote.objects.create(text="a")
+    BigNote.objects.filter(pk=note.pk).update(text="b")
+    note.delete()
+    assert [each[0] for each in short(ear)] == ["note"] * 3
+
+
+def test_cascades_are_told(ear):
+    """Rows that go with another, rows whose reference is taken away, and the rows in the middle."""
+    folder = Folder.objects.create(name="a")
+    child = Folder.objects.create(name="b", parent=folder)
+    tag = Tag.objects.create(name="t")
+    folder.tags.add(tag)
+    label = Label.objects.create(folder=child, tag=tag)
+    note, second = Note.objects.create(folder=folder), Note.objects.create(fallback=child)
+    ear.clear()
+    folder_pk, child_pk = folder.pk, child.pk
+    folder.delete()
+    (changes,) = ear
+    told = {(each.model.removeprefix("testapp."), each.kind): each for each in changes}
+    assert told["folder", "deleted"].pks == (child_pk, folder_pk)
+    assert told["label", "deleted"].pks == (label.pk,)
+    assert set(told["note", "updated"].pks) == {note.pk, second.pk}
+    assert told["note", "updated"].fields == {"folder", "fallback"}
+    assert len(told["folder_tags", "deleted"].pks) == 1
+    assert len(told) == 4
+
+
+def test_both_ends_of_a_many_to_many_field_are_told(ear):
+    """The rows in the middle with their keys, and the rows at both ends as updated, by the field's name there."""
+    folder, tag = Folder.objects.create(name="a"), Tag.objects.create(name="t")
+    ear.clear()
+    folder.tags.add(tag)
+    through = Folder.tags.through.objects.get()
+    ends = [("testapp.folder", "updated", (folder.pk,), {"tags"}), ("testapp.tag", "updated", (tag.pk,), {"folders"})]
+    assert ear.told() == [("testapp.folder_tags", "created", (through.pk,), None), *ends]
+    folder.tags.add(tag)
+    assert ear.told() == []
+    tag.folders.remove(folder)
+    assert ear.told() == [("testapp.folder_tags", "deleted", (through.pk,), None), *reversed(ends)]
+    tag.folders.set([folder])
+    ear.clear()
+    tag.folders.clear()
+    assert [each[1:] for each in ear.told()][1:] == [
+        ("updated", (tag.pk,), {"folders"}),
+        ("updated", None, {"tags"}),  # Django does not say which
+    ]
+
+
+def test_rows_in_the_middle_of_ones_own_are_told(ear):
+    """A model in the middle that somebody wrote is seen though its manager is not tracked."""
+    shelf, tag = Shelf.objects.create(), Tag.objects.create(name="t")
+    ear.clear()
+    shelf.tags.add(tag)
+    assert ("testapp.slot", "created", None, None) in ear.told()
+    shelf.tags.clear()
+    assert ("slot", "deleted", None) in short(ear)
+
+
+def test_bulk_create_with_every_option(ear):
+    """Rows inserted, rows skipped, rows rewritten."""
+    first, second = Tag.objects.bulk_create([Tag(name="a"), Tag(name="b")])
+    assert ear.told() == [("testapp.tag", "created", (first.pk, second.pk), None)]
+    Tag.objects.bulk_create([Tag(name="a"), Tag(name="c")], ignore_conflicts=True)
+    third = Tag.objects.get(name="c")
+    assert ear.told() == [("testapp.tag", "created", (third.pk,), None)]
+    Tag.objects.bulk_create([Tag(name="a")], ignore_conflicts=True)
+    assert ear.told() == []
+    Tag.objects.bulk_create(
+        [Tag(name="a", weight=5)], update_conflicts=True, unique_fields=["name"], update_fields=["weight"]
+    )
+    assert ear.told() == [
+        ("testapp.tag", "created", (first.pk,), None),
+        ("testapp.tag", "updated", (first.pk,), {"weight"}),
+    ]
+    # It brings a key, and rewrites the row under another.
+    Tag.objects.bulk_create(
+        [Tag(pk=999, name="a")], update_conflicts=True, unique_fields=["name"], update_fields=["weight"]
+    )
+    assert [each[2] for each in ear.told()] == [None, None]
+    assert Tag.objects.bulk_create([]) == []
+    assert not ear
+
+
+def test_updates_that_change_what_they_filter_by(ear):
+    """The rows told of are those that were written, though they do not match any more."""
+    notes = Note.objects.bulk_create([Note(size=each) for each in range(3)])
+    ear.clear()
+    assert Note.objects.filter(size__gte=1).update(size=0) == 2
+    assert ear.told() == [("testapp.note", "updated", tuple(note.pk for note in notes[1:]), {"size"})]
+    assert Note.objects.filter(size__gte=1).update(size=0) == 0
+    assert not ear
+
+
+def test_above_the_limit_rows_are_counted_and_not_named(ear):
+    """An update of more rows than the limit returns their number, and is told as "some rows"."""
+    Note.objects.bulk_create([Note(size=each) for each in range(30)])
+    ear.clear()
+    with override_settings(CORE={"CHANGES": {"MAX_PKS": 10}}):
+        assert Note.objects.update(size=1) == 30
+        assert Note.objects.filter(size=1).delete()[0] == 30
+    assert [each[1:3] for each in ear.told()] == [("updated", None), ("deleted", None)]
+
+
+def test_writes_through_relations_are_seen(ear):
+    """Managers of related rows write through tracked ones."""
+    folder, note = Folder.objects.create(name="a"), Note.objects.create()
+    ear.clear()
+    folder.notes.add(note)
+    folder.notes.clear()
+    assert ear.told() == [("testapp.note", "updated", (note.pk,), {"folder"})] * 2
+
+
+def test_votes_of_the_example_are_seen(ear):
+    """The example's own queryset is tracked."""
+    choice = Choice.objects.create(question=Question.objects.create(question_text="q"), choice_text="c")
+    ear.clear()
+    Choice.objects.filter(pk=choice.pk).vote()
+    assert ear.told() == [("polls.choice", "updated", (choice.pk,), {"votes"})]
+
+
+def test_changes_are_recorded_by_hand(ear):
+    """Raw SQL is reported with ``record_change``; mistakes are refused."""
+    record_change("polls.question", "updated", [3, 4], ["question_text"])
+    record_change(BigNote, "deleted")
+    assert ear.told() == [
+        ("polls.question", "updated", (3, 4), {"question_text"}),
+        ("testapp.note", "deleted", None, None),
+    ]
+    with pytest.raises(ValueError, match="created, updated, deleted"):
+        record_change(Note, "changed")
+    with pytest.raises(LookupError):
+        record_change("polls.nothing", "updated")
+
+
+def test_what_is_documented_as_unseen(ear):
+    """``update()`` on a manager that is not tracked, and raw SQL."""
+    row = Untracked.objects.create(text="a")
+    ear.clear()
+    Untracked.objects.update(text="b")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE testapp_untracked SET text = 'c'")
+    assert not ear
+    row.delete()
+    assert short(ear) == [("untracked", "deleted", None)]
+
+
+def test_nothing_is_watched_for_nobody():
+    """With no reader of changes and no receiver there is no handler; the first receiver brings them, the last goes."""
+    off = {feature: {"ENABLED": False} for feature in ("CACHING", "REACTIVE", "BINDINGS")}
+
+    def receiver(**_):
+        pass
+
+    with override_settings(CORE=off):
+        assert not signals.post_save.has_listeners(Note)
+        changes_committed.connect(receiver)
+        assert signals.post_save.has_listeners(Note)
+        changes_committed.disconnect(receiver)
+        assert not signals.post_delete.has_listeners(Note)
+        assert not signals.m2m_changed.has_listeners(Folder.tags.through)
+        assert not capture.watched
+        record_change(Note, "updated")
+    assert capture.watched
+
+
+def test_managers_are_given_back():
+    """A manager that stood in for Django's is gone when nothing is watched; one's own is never replaced."""
+    assert is_tracked(Note._base_manager)
+    assert isinstance(Note.objects, TrackedManager)
+    with override_settings(CORE={f: {"ENABLED": False} for f in ("CACHING", "REACTIVE", "BINDINGS")}):
+        assert not is_tracked(Note._base_manager)
+        assert not is_tracked(Folder.tags.through._default_manager)
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="of Django 6.1")
+def test_what_the_database_deletes_by_itself_is_told(ear):
+    """Children that the database deletes or rewrites are "some rows" of each table, transitively."""
+    root = models.Root.objects.create(text="a")
+    branch = models.Branch.objects.create(root=root)
+    models.Leaf.objects.create(branch=branch, root=root)
+    for delete in (root.delete, models.Root.objects.all().delete):
+        ear.clear()
+        delete()
+        told = {(model.removeprefix("testapp."), kind): pks for model, kind, pks, _ in ear.told()}
+        expected = {("root", "deleted"), ("branch", "deleted"), ("leaf", "deleted"), ("leaf", "updated")}
+        assert told.keys() == expected or not told
+        assert all(pks is None for (model, _), pks in told.items() if model != "root")
+    assert not models.Leaf.objects.exists()
+
+
+def test_a_large_deletion_is_told_in_full(ear):
+    """Rows deleted in several statements are one change."""
+    folder = Folder.objects.create(name="a")
+    Label.objects.bulk_create(
+        Label(folder=folder, tag=tag) for tag in Tag.objects.bulk_create(Tag(name=str(each)) for each in range(1200))
+    )
+    ear.clear()
+    Tag.objects.all().delete()
+    told = {model: len(pks) for model, _, pks, _ in ear.told()}
+    assert told == {"testapp.label": 1200, "testapp.tag": 1200}

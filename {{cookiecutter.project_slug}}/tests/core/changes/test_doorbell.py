@@ -1,0 +1,202 @@
+"""Doorbells: they ring at once, from any thread, on both layers, and a layer that fails hurts nobody."""
+
+import asyncio
+import logging
+import threading
+import time
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.exceptions import ChannelFull
+from channels.layers import get_channel_layer
+from django.test import override_settings
+
+from core.changes import doorbell
+from core.changes.change import Change
+from core.changes.doorbell import GROUP, Sender
+from core.changes.process import Process
+from core.changes.reader import Listener
+from tests.testapp.models import Tag
+
+CHANGE = Change("testapp.tag", "testapp_tag", "created", (1,), None, "default")
+
+
+@pytest.fixture
+def other_process(monkeypatch):
+    """Has doorbells rung as if by another process."""
+    monkeypatch.setattr("core.changes.doorbell.this_process", Process("other"))
+
+
+async def listening():
+    """Start a listener; return the event that a doorbell sets, and the task."""
+    rung = asyncio.Event()
+    task = asyncio.create_task(Listener(rung).run())
+    await asyncio.sleep(0.2)
+    return rung, task
+
+
+async def ended(*tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def sending(monkeypatch):
+    """Start the server's sender."""
+    sender = Sender()
+    monkeypatch.setattr(doorbell, "server_sender", sender)
+    task = asyncio.create_task(sender.run())
+    await asyncio.sleep(0)
+    return task
+
+
+def in_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+async def test_a_ring_in_any_thread_is_heard_at_once(channel_layer, monkeypatch, other_process):
+    """A thread that knows no event loop rings, and the server's sender passes it on in milliseconds."""
+    sender = await sending(monkeypatch)
+    rung, task = await listening()
+    began = time.monotonic()
+    in_thread(lambda: doorbell.ring("default", [CHANGE], logged=True))
+    await asyncio.wait_for(rung.wait(), 2)
+    assert time.monotonic() - began < 0.5
+    await ended(task, sender)
+
+
+@pytest.fixture
+def own_sender(channel_layer, monkeypatch):
+    """Lets this process start its own sender, and puts its connections away afterwards."""
+    monkeypatch.setattr(doorbell, "_own", None)
+    yield
+    if doorbell._own is not None:
+        layer = get_channel_layer()
+        asyncio.run_coroutine_threadsafe(layer.close_pools(), doorbell._own._loop).result(5)
+
+
+async def test_a_process_without_a_server_rings_by_itself(channel_layer, own_sender, other_process):
+    """With no server's loop to send on, the message leaves all the same."""
+    rung, task = await listening()
+    await sync_to_async(doorbell.ring)("default", [CHANGE], logged=True)
+    await asyncio.wait_for(rung.wait(), 2)
+    await ended(task)
+
+
+async def test_a_write_rings(channel_layer, monkeypatch, other_process, database_in_threads):
+    """A commit in a thread of the server is heard by who listens."""
+    sender = await sending(monkeypatch)
+    rung, task = await listening()
+    await Tag.objects.acreate(name="a")
+    await asyncio.wait_for(rung.wait(), 2)
+    await ended(task, sender)
+
+
+async def test_nobody_hears_his_own_doorbell(channel_layer, monkeypatch):
+    """What this process rings does not wake its own reader."""
+    sender = await sending(monkeypatch)
+    rung, task = await listening()
+    doorbell.ring("default", [CHANGE], logged=True)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(rung.wait(), 0.3)
+    await ended(task, sender)
+
+
+async def test_a_stream_of_writes_is_a_few_messages(monkeypatch):
+    """Rings that wait for the layer are one."""
+    sent = []
+
+    class Layer:
+        async def group_send(self, group, message):
+            sent.append(message)
+
+    monkeypatch.setattr(doorbell, "get_channel_layer", Layer)
+    sender = await sending(monkeypatch)
+    for _ in range(100):
+        doorbell.ring("default", [CHANGE], logged=True)
+    await asyncio.sleep(0.1)
+    assert len(sent) == 1
+    await ended(sender)
+
+
+@pytest.mark.parametrize("error", [ChannelFull, ConnectionError, TimeoutError])
+async def test_a_layer_that_fails_hurts_nobody(monkeypatch, caplog, error):
+    """A layer that is full or down is logged once per outage, and the sender goes on."""
+    failing, sent = [True], []
+
+    class Layer:
+        async def group_send(self, group, message):
+            if failing[0]:
+                raise error
+            sent.append(message)
+
+    monkeypatch.setattr(doorbell, "get_channel_layer", Layer)
+    caplog.set_level(logging.INFO)
+    sender = await sending(monkeypatch)
+    for number in range(3):
+        doorbell.send(GROUP, {"type": "x", "number": number})
+    await asyncio.sleep(0.1)
+    assert len([each for each in caplog.records if each.levelno >= logging.ERROR]) == (error is not ChannelFull)
+    failing[0] = False
+    doorbell.send(GROUP, {"type": "x"})
+    await asyncio.sleep(0.1)
+    assert sent == [{"type": "x"}]
+    await ended(sender)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broken_layer_never_fails_the_write(monkeypatch, caplog):
+    """Not even one that cannot be made."""
+
+    def broken():
+        raise ImportError("no such layer")
+
+    monkeypatch.setattr(doorbell, "get_channel_layer", broken)
+    Tag.objects.create(name="a")
+    assert Tag.objects.exists()
+    assert "could not be sent" in caplog.text
+
+
+async def test_without_a_log_the_doorbell_carries_the_changes(channel_layer, monkeypatch, other_process, far_ear):
+    """With the log switched off other processes are told by the message itself."""
+    sender = await sending(monkeypatch)
+    _, task = await listening()
+    doorbell.ring("default", [CHANGE], logged=False)
+    for _ in range(100):
+        if far_ear:
+            break
+        await asyncio.sleep(0.02)
+    assert list(far_ear) == [[CHANGE]]
+    await ended(task, sender)
+
+
+async def test_the_listener_survives_a_layer_that_fails(monkeypatch, caplog, channel_layer, other_process):
+    """When the layer comes back, so do the doorbells."""
+    monkeypatch.setattr("core.changes.reader.RETRY_PAUSE", 0.05)
+    layer, broken = get_channel_layer(), [True]
+    add = layer.group_add
+
+    async def group_add(*args):
+        if broken[0]:
+            raise ConnectionError
+        await add(*args)
+
+    monkeypatch.setattr(layer, "group_add", group_add)
+    rung, task = await listening()
+    broken[0] = False
+    await asyncio.sleep(0.3)
+    sender = await sending(monkeypatch)
+    doorbell.ring("default", [CHANGE], logged=True)
+    await asyncio.wait_for(rung.wait(), 2)
+    assert caplog.text.count("No doorbells") == 1
+    await ended(task, sender)
+
+
+def test_with_no_reader_of_changes_nobody_rings(monkeypatch):
+    """While the features that listen are off, no message is sent."""
+    monkeypatch.setattr(doorbell, "send", lambda *_: pytest.fail("rang"))
+    off = {feature: {"ENABLED": False} for feature in ("CACHING", "REACTIVE", "BINDINGS")}
+    with override_settings(CORE=off):
+        doorbell.ring("default", [CHANGE], logged=False)

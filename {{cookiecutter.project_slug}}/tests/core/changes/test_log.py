@@ -1,0 +1,285 @@
+"""The log and its reader: nothing is missed, nothing is told twice, old entries go."""
+
+import asyncio
+import itertools
+import threading
+import time
+import uuid
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection, connections, transaction
+from django.db.models.functions import Now
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.changes import Change, log, publisher
+from core.changes import reader as reader_module
+from core.changes.change import KINDS
+from core.changes.encoding import decode, encode
+from core.changes.position import GRACE, Horizon, Position, advance
+from core.changes.process import Process, this_process
+from core.changes.reader import Reader
+from core.models import ChangeLogEntry
+from tests import threads
+from tests.testapp.models import Seat, Tag, Ticket
+
+transactional = pytest.mark.django_db(transaction=True)
+postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="ids commit in order elsewhere")
+
+
+@pytest.fixture
+def begun(transactional_db):
+    """A log that has begun: it is never empty again."""
+    ChangeLogEntry.objects.create(origin="x", number=0, changes="[]")
+
+
+@pytest.fixture
+def other(monkeypatch):
+    """Makes what is written seem to be another process's; the reader is in this one."""
+
+    def write(*names):
+        with monkeypatch.context() as patched:
+            patched.setattr("core.changes.transactions.this_process", Process("other", itertools.count(1)))
+            return [Tag.objects.create(name=name) for name in names]
+
+    return write
+
+
+@pytest.fixture
+def reader(begun):
+    """A reader that has taken its first look."""
+    reader = Reader()
+    reader.poll()
+    return reader
+
+
+@given(
+    st.lists(
+        st.builds(
+            Change,
+            st.sampled_from(["testapp.tag", "gone.model"]),
+            st.text(),
+            st.sampled_from(KINDS),
+            st.none() | st.lists(st.integers()).map(tuple),
+            st.none() | st.frozensets(st.text()),
+            st.just("default"),
+        )
+    )
+)
+def test_an_entry_says_what_was_written(changes):
+    """Changes come out of the log as they went in."""
+    assert decode(encode(changes), "default", lambda model, pk: pk) == changes
+
+
+@transactional
+def test_keys_of_every_type_come_back(begun):
+    """UUIDs and composite keys are what they were."""
+    position = log.end("default")
+    ticket = Ticket.objects.create(title="a")
+    seat = Seat.objects.create(row=1, number=2)
+    found = [each.changes[0].pks for each in log.changes_since(position, "default").entries]
+    assert found == [(ticket.pk,), (seat.pk,)]
+    assert isinstance(found[0][0], uuid.UUID)
+    assert found[1][0] == (1, 2)
+
+
+@transactional
+def test_every_entry_is_read_once(begun):
+    """Reading on from the position of the last reading gives what is new, in order."""
+    position = log.end("default")
+    for name in "ab":
+        Tag.objects.create(name=name)
+    reading = log.changes_since(position, "default")
+    assert [each.origin for each in reading.entries] == [this_process.origin] * 2
+    assert [each.number for each in reading.entries] == sorted(each.number for each in reading.entries)
+    assert not log.changes_since(reading.position, "default").entries
+    with CaptureQueriesContext(connection) as captured:
+        log.changes_since(reading.position, "default")
+    assert len(captured.captured_queries) == 1
+
+
+@transactional
+@postgresql
+def test_an_entry_that_commits_late_is_read(begun):
+    """A transaction that drew its id first and commits last is found, among others that overtook it."""
+    position = log.end("default")
+    drawn, release = threading.Event(), threading.Event()
+
+    def slow():
+        with transaction.atomic():
+            log.write(connections["default"], "slow", 1, [])
+            drawn.set()
+            release.wait(10)
+
+    thread = threads.start(slow)
+    drawn.wait(10)
+    Tag.objects.create(name="overtakes")
+    reading = log.changes_since(position, "default")
+    assert [each.origin for each in reading.entries] == [this_process.origin]
+    assert len(reading.position.missing) == 1
+    Tag.objects.create(name="overtakes too")
+    second = log.changes_since(reading.position, "default")
+    assert [each.origin for each in second.entries] == [this_process.origin]
+    release.set()
+    thread.join()
+    third = log.changes_since(second.position, "default")
+    assert [each.origin for each in third.entries] == ["slow"]
+    assert not third.position.missing
+
+
+@transactional
+@postgresql
+def test_concurrent_writers_are_all_read(begun):
+    """Of many transactions that commit at the same time, a reader beside them reads each once."""
+    position, ids, writers = log.end("default"), [], 4
+
+    def write(number):
+        for each in range(25):
+            with transaction.atomic():
+                log.write(connections["default"], str(number), each, [])
+                time.sleep(0.002 * (each % 3))
+                if each % 5 == 0:
+                    transaction.set_rollback(True)
+
+    started = [threads.start(write, number) for number in range(writers)]
+    while any(thread.is_alive() for thread in started) or log.changes_since(position, "default").entries:
+        reading = log.changes_since(position, "default")
+        position = reading.position
+        ids += [each.id for each in reading.entries]
+    assert len(ids) == len(set(ids)) == writers * 20
+
+
+def test_a_missing_id_is_given_up_when_it_can_never_come():
+    """An id is asked for until all transactions of its time have ended, and for a while longer."""
+    position = advance(Position(5), [6, 8], Horizon(oldest_running=100, next_one=110, now=0.0))
+    assert position == Position(8, {7: Horizon(100, 110, 0.0)})
+    still_running = advance(position, [], Horizon(105, 130, GRACE + 1))
+    assert 7 in still_running.missing
+    too_early = advance(position, [], Horizon(120, 130, GRACE - 1))
+    assert 7 in too_early.missing
+    assert not advance(position, [], Horizon(120, 130, GRACE + 1)).missing
+    assert not advance(position, [7], Horizon(105, 130, 1.0)).missing
+
+
+@transactional
+def test_pruning_deletes_by_age_and_keeps_the_last(begun):
+    """Old entries go; the last one stays, so that a reader knows that it has missed nothing."""
+    for name in "abc":
+        Tag.objects.create(name=name)
+    assert log.prune("default") == 0
+    ChangeLogEntry.objects.update(created_at=Now() - timedelta(seconds=4000))
+    position = log.end("default")
+    assert log.prune("default") == 3
+    assert ChangeLogEntry.objects.count() == 1
+    assert not log.changes_since(position, "default").missed
+
+
+@transactional
+def test_a_reader_behind_the_pruning_takes_everything_as_changed(reader, far_ear, other):
+    """Entries pruned unread mean that some rows of every watched table may have changed in every way."""
+    other("a", "b", "c")
+    ChangeLogEntry.objects.update(created_at=Now() - timedelta(seconds=4000))
+    other("d")
+    log.prune("default")
+    reader.poll()
+    (changes,) = far_ear
+    assert {(each.model, each.kind) for each in changes} >= {("polls.choice", kind) for kind in KINDS}
+    assert {each.pks for each in changes} == {None}
+    assert not any(each.model.startswith(("core.", "sessions.")) for each in changes)
+    other("e")
+    far_ear.clear()
+    reader.poll()
+    assert len(far_ear.told()) == 1
+
+
+@transactional
+def test_a_log_that_begins_anew_is_noticed(begun, other):
+    """When the log is shorter than it was, everything counts as changed."""
+    other("a")
+    position = log.end("default")
+    ChangeLogEntry.objects.filter(pk=position.last).delete()
+    assert log.changes_since(position, "default").missed
+
+
+@transactional
+def test_a_reader_begins_by_taking_everything_as_changed(begun, far_ear):
+    """What was committed before the process started, and perhaps not told to the cache, is made good."""
+    Reader().poll()
+    (changes,) = far_ear
+    assert {each.pks for each in changes} == {None}
+
+
+@transactional
+def test_others_are_heard_and_ourselves_not(reader, far_ear, ear, other):
+    """Each commit reaches a process by one of the two signals."""
+    Tag.objects.create(name="own")
+    assert len(ear.told()) == 1
+    other("foreign", "foreign too")
+    ear.clear()
+    far_ear.clear()
+    reader.poll()
+    reader.poll()
+    assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")] * 2
+    assert not ear
+
+
+@transactional
+def test_a_commit_of_ours_that_was_not_published_is_made_good(reader, far_ear, monkeypatch):
+    """When the connection breaks after COMMIT nobody is told, until the log is read."""
+    far_ear.clear()
+    monkeypatch.setattr("core.changes.publisher.Publication.__call__", lambda self: None)
+    Tag.objects.create(name="a")
+    reader.poll()
+    assert not far_ear  # it may be on its way
+    monkeypatch.setattr(publisher, "LOST_AFTER", 0)
+    monkeypatch.setattr("core.changes.reader.LOST_AFTER", 0)
+    reader.poll()
+    assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")]
+    reader.poll()
+    assert not far_ear
+
+
+@transactional
+def test_an_idle_reader_holds_no_connection(reader):
+    """Between two looks the reader's connection is closed, or back in its pool."""
+    Tag.objects.create(name="a")
+    reader.poll()
+    assert connections["default"].connection is None
+
+
+@transactional
+def test_without_a_log_the_reader_does_nothing(reader):
+    """Switched off, no statement is run."""
+    with override_settings(CORE={"CHANGES": {"LOG": False}}), CaptureQueriesContext(connection) as captured:
+        reader.poll()
+    assert not captured.captured_queries
+
+
+@transactional
+def test_the_reader_prunes(begun):
+    """Nobody else has to."""
+    ChangeLogEntry.objects.update(created_at=Now() - timedelta(seconds=4000))
+    Tag.objects.create(name="a")
+    Reader().poll()
+    assert ChangeLogEntry.objects.count() == 1
+
+
+async def test_the_job_hears_what_others_commit(begun, far_ear, other, channel_layer, database_in_threads):
+    """The server's job as a whole: it reads on by itself, within the poll interval, and ends when it is cancelled."""
+    with override_settings(CORE={"CHANGES": {"POLL_INTERVAL": 0.1}, "CACHING": {"ENABLED": False}}):
+        job = asyncio.create_task(reader_module.run())
+        await asyncio.sleep(0.5)
+        far_ear.clear()
+        await sync_to_async(other)("a")
+        for _ in range(50):
+            if far_ear:
+                break
+            await asyncio.sleep(0.02)
+        assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")]
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job

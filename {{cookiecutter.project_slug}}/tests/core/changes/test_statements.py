@@ -1,0 +1,101 @@
+"""What a write costs in statements: with nobody to tell, exactly Django's own."""
+
+import contextlib
+import re
+
+import pytest
+from django.db import connection, transaction
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+
+from core.changes import capture
+from tests.core.changes import programs
+
+OFF = {feature: {"ENABLED": False} for feature in ("CACHING", "REACTIVE", "BINDINGS")}
+LOG = "core_changelogentry"
+
+
+def statements(way, n):
+    """The statements of a way of writing, without the values, which are others each time."""
+    with contextlib.suppress(programs.BoomError), transaction.atomic():
+        programs.empty()
+        programs.seed()
+        with CaptureQueriesContext(connection) as captured:
+            way(n)
+        raise programs.BoomError
+    queries = [re.sub(r"s\d+_x\d+|'[^']*'", "?", query["sql"]) for query in captured.captured_queries]
+    return [re.sub(r"\d+", "0", query) for query in queries]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_no_feature_on_django_runs_its_own_statements(monkeypatch):
+    """With every reader of changes off, tracked managers and watched models run what plain Django runs."""
+    with override_settings(CORE=OFF):
+        assert not capture.watched
+        ours = {(way, n): statements(way, n) for way in programs.WAYS for n in (3, 4)}
+        for name in ("update", "delete", "_raw_delete", "bulk_create"):
+            monkeypatch.delattr(f"core.changes.querysets.TrackedQuerySet.{name}")
+        plain = {(way, n): statements(way, n) for way in programs.WAYS for n in (3, 4)}
+    assert ours == plain
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_log_takes_one_statement_per_transaction(ear):
+    """However much a transaction writes, the entry is one INSERT, and the last statement before COMMIT."""
+    programs.seed()
+    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+        for way in programs.WAYS:
+            way(3)
+    queries = [query["sql"] for query in captured.captured_queries]
+    assert sum(LOG in query for query in queries) == 1
+    assert LOG in queries[-2]
+    assert queries[-1] == "COMMIT"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_keys_of_an_update_come_with_it(ear):
+    """An update of many rows is the same number of statements with its keys as without."""
+    programs.seed()
+    ear.clear()
+    with CaptureQueriesContext(connection) as captured:
+        assert programs.Note.objects.filter(size__lt=4).update(size=9) == 4
+    assert [query["sql"].split()[0] for query in captured.captured_queries if "RELEASE" not in query["sql"]] in (
+        ["BEGIN", "UPDATE", "INSERT", "COMMIT"],
+        ["BEGIN", "WITH", "INSERT", "COMMIT"],
+    )
+    ((_, kind, pks, fields),) = ear.told()
+    assert (kind, len(pks), fields) == ("updated", 4, {"size"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deletion_keeps_the_fast_path(ear):
+    """Rows with nothing hanging on them go in one statement though they are watched, and each is told of."""
+    programs.seed()
+    ear.clear()
+    with CaptureQueriesContext(connection) as captured:
+        assert programs.Note.objects.all().delete() == (6, {"testapp.Note": 6})
+    assert len(captured.captured_queries) == 4
+    ((_, kind, pks, _),) = ear.told()
+    assert (kind, len(pks)) == ("deleted", 6)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_excluded_models_are_left_alone(ear):
+    """Models that the settings exclude run Django's statements and are never told of."""
+    from tests.testapp.models import Quiet
+
+    with CaptureQueriesContext(connection) as captured:
+        Quiet.objects.bulk_create([Quiet(text="a")])
+        Quiet.objects.update(text="b")
+        Quiet.objects.all().delete()
+    assert not any(LOG in query["sql"] for query in captured.captured_queries)
+    assert not ear
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_log_receivers_are_told_all_the_same(ear):
+    """With the log switched off nothing is written to it."""
+    with override_settings(CORE={"CHANGES": {"LOG": False}}), CaptureQueriesContext(connection) as captured:
+        programs.save_new(2)
+    assert not any(LOG in query["sql"] for query in captured.captured_queries)
+    assert ear

@@ -1,0 +1,321 @@
+"""When changes are published: once per transaction, after its commit, in the order of commits."""
+
+import logging
+import threading
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.core.management import call_command
+from django.db import IntegrityError, connection, connections, transaction
+from django.test import TestCase, override_settings
+
+from core.changes import changes_committed, record_change
+from core.changes.order import Turnstile
+from core.models import ChangeLogEntry
+from polls.models import Choice, Question
+from tests import threads
+from tests.testapp.models import Note, Tag
+
+transactional = pytest.mark.django_db(transaction=True)
+
+
+@transactional
+def test_one_publication_per_transaction(ear):
+    """All writes of a transaction are published together, after the commit."""
+    with transaction.atomic():
+        tag = Tag.objects.create(name="a")
+        tag.weight = 2
+        tag.save()
+        Note.objects.create(text="b")
+        assert not ear
+    assert len(ear) == 1
+    assert [(each.model, each.kind) for each in ear[0]] == [("testapp.tag", "created"), ("testapp.note", "created")]
+
+
+@transactional
+def test_autocommit_publishes_at_once(ear):
+    """Outside of a transaction each write is published when it is done."""
+    tag = Tag.objects.create(name="a")
+    assert ear.told() == [("testapp.tag", "created", (tag.pk,), None)]
+
+
+@transactional
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_a_rolled_back_savepoint_is_never_heard_of(ear, depth):
+    """What was rolled back at any depth is not published, and what was around it is."""
+
+    def descend(left):
+        with transaction.atomic():
+            Tag.objects.create(name=f"inside {left}")
+            if left:
+                descend(left - 1)
+
+    with transaction.atomic():
+        kept = Tag.objects.create(name="kept")
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            descend(depth)
+            raise ZeroDivisionError
+        last = Tag.objects.create(name="last")
+    assert ear.told() == [("testapp.tag", "created", (kept.pk, last.pk), None)]
+
+
+@transactional
+def test_set_rollback_and_durable_are_followed(ear):
+    """A transaction that is marked for rollback publishes nothing; a durable one publishes."""
+    with transaction.atomic():
+        Tag.objects.create(name="never")
+        transaction.set_rollback(True)
+    assert not ear
+    with transaction.atomic(durable=True):
+        Tag.objects.create(name="durable")
+    assert len(ear) == 1
+    assert ChangeLogEntry.objects.count() == 1
+
+
+@transactional
+@pytest.mark.filterwarnings("ignore:savepoint")  # has another name from Django 6.1 on
+def test_manual_savepoints_behave_as_for_on_commit(ear):
+    """A savepoint made by hand and rolled back takes off Django's list nothing, and here nothing either."""
+    called = []
+    with transaction.atomic():
+        sid = transaction.savepoint()
+        Tag.objects.create(name="by hand")
+        transaction.on_commit(lambda: called.append(1))
+        transaction.savepoint_rollback(sid)
+    assert called
+    assert len(ear) == 1
+
+
+@transactional
+def test_manual_transactions_publish_when_django_calls_on_commit(ear):
+    """With autocommit switched off by hand, publication waits until it is on again; a rollback publishes nothing."""
+    transaction.set_autocommit(False)
+    try:
+        Tag.objects.create(name="undone")
+        transaction.rollback()
+        Tag.objects.create(name="done")
+        transaction.commit()
+        assert not ear
+    finally:
+        transaction.set_autocommit(True)
+    assert len(ear.told()) == 1
+    assert ChangeLogEntry.objects.count() == 1
+
+
+@transactional
+def test_a_commit_that_fails_publishes_nothing(ear, monkeypatch):
+    """When COMMIT fails the transaction is rolled back, nothing is told, and the next one works."""
+
+    def fail():
+        raise IntegrityError("deferred")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "_commit", fail)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Tag.objects.create(name="a")
+    assert not Tag.objects.exists()
+    assert not ear
+    assert not ChangeLogEntry.objects.exists()
+    Tag.objects.create(name="b")
+    assert len(ear) == 1
+
+
+@transactional
+def test_nothing_is_left_on_the_connection(ear):
+    """``commit`` is Django's own again after a transaction."""
+    with transaction.atomic():
+        Tag.objects.create(name="a")
+        assert "commit" in connections["default"].__dict__
+    assert "commit" not in connections["default"].__dict__
+
+
+@transactional
+def test_changes_come_before_other_functions_of_on_commit(ear):
+    """Whoever looks after the commit finds the changes published, and one that fails does not stop them."""
+    seen = []
+
+    def fail():
+        seen.append(len(ear))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        transaction.on_commit(fail)
+        Tag.objects.create(name="a")
+    assert seen == [1]
+
+
+@transactional
+def test_a_failing_receiver_is_logged_with_the_change_and_hurts_nobody(ear, caplog):
+    """The write stands, other receivers are told, and the log names the receiver and the change once."""
+
+    def clumsy(**_):
+        raise ZeroDivisionError
+
+    changes_committed.connect(clumsy)
+    try:
+        with caplog.at_level(logging.ERROR):
+            tag = Tag.objects.create(name="a")
+    finally:
+        changes_committed.disconnect(clumsy)
+    assert Tag.objects.exists()
+    assert len(ear) == 1
+    (line,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert "clumsy" in line.getMessage()
+    assert f"created 1 of testapp.tag (default) [{tag.pk}]" in line.getMessage()
+
+
+@transactional
+def test_a_receiver_may_write(ear):
+    """What a receiver writes is published after what it was told of."""
+
+    def answer(changes, **_):
+        if changes[0].model == "testapp.tag":
+            Note.objects.create(text="answer")
+
+    changes_committed.connect(answer)
+    try:
+        Tag.objects.create(name="a")
+    finally:
+        changes_committed.disconnect(answer)
+    assert [changes[0].model for changes in ear] == ["testapp.tag", "testapp.note"]
+
+
+@transactional
+def test_a_million_savepoints_take_no_memory(ear):
+    """Savepoints that were released leave one frame; above the limit the keys are given up."""
+    with override_settings(CORE={"CHANGES": {"MAX_PKS": 50}}), transaction.atomic():
+        for number in range(200):
+            with transaction.atomic():
+                Tag.objects.create(name=str(number))
+        assert len(connection.run_on_commit) <= 2
+    assert ear.told() == [("testapp.tag", "created", None, None)]
+
+
+@transactional
+def test_threads_are_told_apart_and_all_are_heard(ear):
+    """Writes of several threads are published each once."""
+
+    def write(number):
+        for _ in range(5):
+            with transaction.atomic():
+                Note.objects.create(text=str(number))
+
+    started = [threads.start(write, number) for number in range(4)]
+    for thread in started:
+        thread.join()
+    assert len(ear) == 20
+    assert len({changes[0].pks for changes in ear}) == 20
+
+
+@transactional
+def test_publication_follows_the_order_of_commits(ear):
+    """Threads that write to one row publish in the order in which they committed."""
+    note = Note.objects.create(text="contended")
+    ear.clear()
+    order = []
+
+    def add():
+        for _ in range(10):
+            with transaction.atomic():
+                locked = Note.objects.select_for_update().get(pk=note.pk)
+                locked.size += 1
+                locked.save(update_fields=["size"])
+                record_change(Note, "created", [-locked.size])
+
+    changes_committed.connect(lambda changes, **_: order.append(-changes[0].pks[0]), weak=False, dispatch_uid="order")
+    try:
+        started = [threads.start(add) for _ in range(3)]
+        for thread in started:
+            thread.join()
+    finally:
+        changes_committed.disconnect(dispatch_uid="order")
+    assert order == list(range(1, 31))
+
+
+def test_the_turnstile_keeps_the_order_of_tickets():
+    """A later ticket waits for an earlier one, and not for one that was given back."""
+    turnstile, done = Turnstile(), []
+    first, second, third = (turnstile.draw() for _ in range(3))
+    late = threading.Thread(target=turnstile.let, args=(third, lambda: done.append(3)))
+    late.start()
+    turnstile.give_back(second)
+    turnstile.let(first, lambda: done.append(1))
+    late.join(5)
+    assert done == [1, 3]
+
+
+def test_the_turnstile_is_not_stopped_by_a_lost_ticket(monkeypatch, caplog):
+    """A ticket whose thread died stops the others for a limited time only."""
+    monkeypatch.setattr("core.changes.order.PATIENCE", 0.05)
+    turnstile, done = Turnstile(), []
+    turnstile.draw()
+    turnstile.let(turnstile.draw(), lambda: done.append(2))
+    assert done == [2]
+    assert "does not wait" in caplog.text
+
+
+async def test_asynchronous_code_is_seen(ear, database_in_threads):
+    """The asynchronous methods, and synchronous code in a thread, are part of the stream."""
+    await Tag.objects.acreate(name="a")
+    await Tag.objects.abulk_create([Tag(name="b")])
+    await Tag.objects.filter(name="a").aupdate(weight=3)
+    await Tag.objects.aupdate_or_create(name="b", defaults={"weight": 4})
+    await Tag.objects.aget_or_create(name="c")
+    await sync_to_async(Tag.objects.filter(name="c").delete)()
+    assert [each[1] for each in ear.told()] == ["created", "created", "updated", "updated", "created", "deleted"]
+
+
+@transactional
+def test_management_commands_are_seen(ear):
+    """A fixture that a command loads is one publication, of what it has written."""
+    call_command("loaddata", "example", verbosity=0)
+    assert len(ear) == 1
+    assert {(each.model, each.kind) for each in ear[0]} >= {("polls.question", "created"), ("polls.choice", "created")}
+
+
+@transactional
+def test_requests_in_a_transaction_are_seen(ear, api, monkeypatch):
+    """With ``ATOMIC_REQUESTS`` a request is one publication; one that fails is none."""
+    question = Question.objects.create(question_text="q")
+    choice = Choice.objects.create(question=question, choice_text="c")
+    ear.clear()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    assert api.post(f"/api/choices/{choice.pk}/vote/").status_code == 200
+    assert ear.told() == [("polls.choice", "updated", (choice.pk,), {"votes"})]
+
+
+class InATestCase(TestCase):
+    """In a ``TestCase`` there is no commit; Django's own way of doing as if works."""
+
+    def setUp(self):
+        self.told = []
+        changes_committed.connect(self._hear)
+        self.addCleanup(changes_committed.disconnect, self._hear)
+        Tag.objects.create(name="set up")
+
+    def _hear(self, changes, **_):
+        self.told.append([(change.kind, change.model) for change in changes])
+
+    def test_captured_callbacks_publish(self):
+        """One publication per transaction of the code under test, one per write where it is in none."""
+        with self.captureOnCommitCallbacks(execute=True):
+            Tag.objects.create(name="a")
+            with transaction.atomic():
+                Note.objects.create(text="b")
+                with transaction.atomic():
+                    Tag.objects.create(name="c")
+                try:
+                    with transaction.atomic():
+                        Note.objects.create(text="never")
+                        raise ZeroDivisionError
+                except ZeroDivisionError:
+                    pass
+            Note.objects.all().delete()
+        note, tag = ("created", "testapp.note"), ("created", "testapp.tag")
+        assert self.told == [[tag], [note, tag], [("deleted", "testapp.note")]]
+
+    def test_without_capturing_nothing_is_published(self):
+        """No commit, no publication, no entry in the log."""
+        Tag.objects.create(name="a")
+        assert self.told == []
+        assert not ChangeLogEntry.objects.exists()
