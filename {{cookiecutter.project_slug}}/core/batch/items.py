@@ -10,7 +10,7 @@ from typing import Any
 
 from core.batch import graph, headers, urls
 from core.batch.bodies import Body, read_body
-from core.batch.references import BadReferenceError, Reference, Text, read_text
+from core.batch.references import BadReferenceError, Text, read_text
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
@@ -42,13 +42,15 @@ class Item:
         """Whether it only reads."""
         return self.method in SAFE
 
-    def references(self) -> Mapping[str, list[Reference]]:
-        """Return the references in it, by the key under which they stand."""
-        return {
-            "relative_url": list(self.url.references),
-            "headers": list(chain.from_iterable(value.references for _, value in self.headers)),
-            "body": list(self.body.references) if self.body else [],
+    def named(self) -> Mapping[str, list[str]]:
+        """Return the names of the items that it depends on, by the key under which they stand."""
+        references = {
+            "relative_url": self.url.references,
+            "headers": chain.from_iterable(value.references for _, value in self.headers),
+            "body": self.body.references if self.body else (),
         }
+        named = {key: list(dict.fromkeys(each.name for each in found)) for key, found in references.items()}
+        return {"depends_on": list(dict.fromkeys(self.depends_on)), **named}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,13 @@ def read_batch(raw: Any, rules: Rules) -> Batch:
     flags = {"atomic": raw.get("atomic", False), "ordered": raw.get("ordered", True)}
     if wrong := {key: ["Write true or false."] for key, value in flags.items() if not isinstance(value, bool)}:
         raise BatchError(wrong)
-    items = _read_items(raw.get("batch"), rules)
-    return Batch(items, _dependencies(items, ordered=flags["ordered"]), **flags)
+    items, depends_on = _read_items(raw.get("batch"), rules)
+    _check_order(items, depends_on, ordered=flags["ordered"])
+    return Batch(items, tuple(frozenset(each) for each in depends_on), **flags)
 
 
-def _read_items(raw: Any, rules: Rules) -> tuple[Item, ...]:
+def _read_items(raw: Any, rules: Rules) -> tuple[tuple[Item, ...], list[set[int]]]:
+    """Return the items, and for each the numbers of those that it names. Raises ``BatchError``."""
     if raw is None:
         raise BatchError({"batch": ["This field is required."]})
     if not isinstance(raw, list):
@@ -102,9 +106,10 @@ def _read_items(raw: Any, rules: Rules) -> tuple[Item, ...]:
         raise BatchError({"batch": [f"A batch has at most {rules.max_requests} items; this one has {len(raw)}."]})
     errors: list[Errors] = [{} for _ in raw]
     items = [_Reader(index, each, rules, errors[index]).read() for index, each in enumerate(raw)]
-    _check_names(items, errors)
+    numbers = _check_names(raw, errors)
+    depends_on = [_named(item, numbers, errors) for item in items]
     _raise(errors)
-    return tuple(item for item in items if item is not None)
+    return tuple(item for item in items if item is not None), depends_on
 
 
 def _raise(errors: list[Errors]) -> None:
@@ -112,44 +117,43 @@ def _raise(errors: list[Errors]) -> None:
         raise BatchError({"batch": errors})
 
 
-def _check_names(items: Sequence[Item | None], errors: list[Errors]) -> None:
-    names: dict[str, int] = {}
-    for item in items:
-        if item is None or item.name is None:
-            continue
-        if item.name in names:
-            message = f"Item {names[item.name]} has the name {item.name!r} already."
-            errors[item.index].setdefault("name", []).append(message)
-        names.setdefault(item.name, item.index)
+def _check_names(raw: list[Any], errors: list[Errors]) -> dict[str, int]:
+    """Return the numbers of the items by name, those of refused items too."""
+    numbers: dict[str, int] = {}
+    for index, each in enumerate(raw):
+        name = each.get("name") if isinstance(each, Mapping) else None
+        if isinstance(name, str) and numbers.setdefault(name, index) != index:
+            errors[index].setdefault("name", []).append(f"Item {numbers[name]} has the name {name!r} already.")
+    return numbers
 
 
-def _dependencies(items: tuple[Item, ...], *, ordered: bool) -> tuple[frozenset[int], ...]:
-    """Return which items each depends on, by name or by reference. Raises ``BatchError``."""
-    numbers = {item.name: item.index for item in items if item.name is not None}
+def _named(item: Item | None, numbers: Mapping[str, int], errors: list[Errors]) -> set[int]:
+    if item is None:
+        return set()
+    for key, names in item.named().items():
+        for name in names:
+            if name not in numbers:
+                errors[item.index].setdefault(key, []).append(f"No item has the name {name!r}.")
+    return {numbers[name] for names in item.named().values() for name in names if name in numbers}
+
+
+def _check_order(items: Sequence[Item], depends_on: Sequence[set[int]], *, ordered: bool) -> None:
+    """Refuse items that wait for each other and, with ``ordered``, those that wait for a later one."""
     errors: list[Errors] = [{} for _ in items]
-    found: list[set[int]] = [set() for _ in items]
-    later: list[tuple[int, str, str]] = []
-    for item in items:
-        named = {key: [each.name for each in refs] for key, refs in item.references().items()}
-        for key, names in {"depends_on": item.depends_on, **named}.items():
-            for name in dict.fromkeys(names):
-                if (number := numbers.get(name)) is None:
-                    errors[item.index].setdefault(key, []).append(f"No item has the name {name!r}.")
-                    continue
-                found[item.index].add(number)
-                if number > item.index:
-                    later.append((item.index, key, name))
-    _raise(errors)
-    if cycle := graph.find_cycle([sorted(each) for each in found]):
-        path = " → ".join(items[number].name or "" for number in [*cycle, cycle[0]])
+    if cycle := graph.find_cycle([sorted(each) for each in depends_on]):
+        path = " → ".join(str(items[number].name) for number in [*cycle, cycle[0]])
         for number in cycle:
             errors[number]["depends_on"] = [f"These items wait for each other: {path}."]
     elif ordered:
-        for index, key, name in later:
-            message = f'{name!r} comes later. Put it first, or write "ordered": false.'
-            errors[index].setdefault(key, []).append(message)
+        for item in items:
+            later = {items[number].name for number in depends_on[item.index] if number > item.index}
+            for key, names in item.named().items():
+                found = [
+                    f'{name!r} comes later. Put it first, or write "ordered": false.' for name in names if name in later
+                ]
+                if found:
+                    errors[item.index][key] = found
     _raise(errors)
-    return tuple(frozenset(each) for each in found)
 
 
 class _Reader:
@@ -273,13 +277,11 @@ class _Reader:
 
     def _files(self) -> tuple[tuple[str, str], ...]:
         raw = self.raw.get("attached_files")
-        pairs = (
-            raw.items()
-            if isinstance(raw, Mapping)
-            else [(each, each) for each in raw or []]
-            if (raw is None or isinstance(raw, list))
-            else None
-        )
+        pairs: Any = None
+        if isinstance(raw, Mapping):
+            pairs = raw.items()
+        elif raw is None or isinstance(raw, list):
+            pairs = [(part, part) for part in raw or []]
         if pairs is None or not all(isinstance(part, str) for pair in pairs for part in pair):
             self._wrong("attached_files", "A list of parts, or an object with a part for each field, is expected.")
             return ()
