@@ -83,14 +83,17 @@ class _Execution:
 
     def _run_atomic(self) -> None:
         committed: set[str] = set()
-        try:
-            with ExitStack() as transactions:
+        failure = None
+        with ExitStack() as beginning:
+            for alias in connections:
+                beginning.enter_context(transaction.atomic(using=alias))
+                transaction.on_commit(lambda alias=alias: committed.add(alias), using=alias)  # type: ignore[misc]
+            if (failure := self._run_until_failure()) is not None:
                 for alias in connections:
-                    transactions.enter_context(transaction.atomic(using=alias))
-                    transaction.on_commit(lambda alias=alias: committed.add(alias), using=alias)  # type: ignore[misc]
-                if (failure := self._run_until_failure()) is not None:
-                    for alias in connections:
-                        transaction.set_rollback(True, using=alias)
+                    transaction.set_rollback(True, using=alias)
+            ending = beginning.pop_all()  # what happens so far is the batch's own 500
+        try:
+            ending.close()
         except Exception:
             # The answers of views are in; what is left are the commit and what was to be done after it.
             logger.exception("A batch failed at its commit.")
