@@ -145,7 +145,9 @@ class Site:
         path = self.folder / name
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [
-            (line["kind"], line["model"], pk, line["at"]) for line in lines if line["how"] == how
+            (line["kind"], line["model"], pk, line["at"])
+            for line in lines
+            if line["how"] == how
             for pk in line["pks"] or ()
         ]
 
@@ -195,6 +197,7 @@ def shell(site, count=12, drop=0.0, pause=0.1):
 
 def assert_heard(site, name, rows, kind="created", model="polls.question"):
     """Each of ``rows`` was heard once, in time. Returns how long it took, in the order of time."""
+
     def heard():
         return [(pk, at) for k, m, pk, at in site.told(name) if (k, m) == (kind, model) and pk in rows]
 
@@ -286,7 +289,11 @@ def test_every_commit_is_heard_by_another_server(grown):
     choices = [
         {"model": "polls.choice", "pk": 9000 + n, "fields": {"question": 9000, "choice_text": "c"}} for n in range(8)
     ]
-    question = {"model": "polls.question", "pk": 9000, "fields": {"question_text": "q", "created_at": "2020-01-01T00:00Z"}}
+    question = {
+        "model": "polls.question",
+        "pk": 9000,
+        "fields": {"question_text": "q", "created_at": "2020-01-01T00:00Z"},
+    }
     fixture.write_text(json.dumps([question, *choices]))
     started = [shell(grown, drop=0.5), shell(grown, drop=0.5)]
     command = grown.manage("loaddata", str(fixture))
