@@ -31,6 +31,22 @@ class Feature:
 class Batch(Feature):
     """Many requests in one."""
 
+    # Items of one batch.
+    MAX_REQUESTS: int = field(default=50, metadata={"minimum": 1})
+    # Bytes of a batch with its files, and of an item once its references have been filled in.
+    MAX_BODY_SIZE: int = field(default=10 * 2**20, metadata={"minimum": 1})
+    # Bytes of an answer that other items refer to.
+    MAX_RESULT_SIZE: int = field(default=2**20, metadata={"minimum": 1})
+    # Bytes that are taken from an answer that is streamed.
+    MAX_STREAM_SIZE: int = field(default=10 * 2**20, metadata={"minimum": 1})
+    # Items that run at the same time: those of one batch, and the threads that all batches of a process share.
+    MAX_WORKERS: int = field(default=10, metadata={"minimum": 1})
+    # What may not be batched: names of routes ("namespace:name"), or beginnings of paths ("/accounts/"). A batch
+    # within a batch is refused in any case.
+    EXCLUDE: tuple[str, ...] = ("token", "login", "rest_framework:login", "admin:login")
+    # Headers of the batch that its items get too, besides the usual credentials: "X-Api-Key".
+    INHERIT_HEADERS: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routers(Feature):

@@ -1,5 +1,10 @@
 """HTTP routes of ``core``, to be included under ``api/``: those of the enabled features."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from core.batch import BatchView
+from core.conf import core_settings
 
 urlpatterns: list[URLPattern | URLResolver] = []
+if core_settings.BATCH.ENABLED:
+    urlpatterns.append(path("batch/", BatchView.as_view(), name="batch"))

@@ -1,0 +1,209 @@
+"""Items that do not depend on each other run at the same time, and nothing is left behind."""
+
+import threading
+import time
+
+import pytest
+from django.db import connection, connections
+
+from core.batch import workers
+from core.batch.graph import Schedule
+from tests.core.batch.conftest import get, write
+from tests.testapp.models import Tag
+
+concurrent = pytest.mark.django_db(transaction=True)
+
+
+def threads():
+    return {thread for thread in threading.enumerate() if thread.name.startswith("core-batch")}
+
+
+@concurrent
+class TestAtTheSameTime:
+    @pytest.fixture(autouse=True)
+    def _served(self, served):
+        served.barrier.reset()
+
+    def elapsed(self, results):
+        return sum(float(part.rpartition("=")[2]) for part in results.response["Server-Timing"].split(", "))
+
+    def test_neighbouring_reads_meet_under_order(self, post):
+        """Each waits for the other: one after another they would wait for ever."""
+        assert post(get("/meet/"), get("/meet/")).codes == [200, 200]
+
+    def test_without_order_writes_and_reads_meet(self, post):
+        assert post(get("/meet/"), write("/echo/"), get("/meet/"), ordered=False).codes == [200, 200, 200]
+
+    def test_ten_reads_take_the_time_of_few(self, post):
+        began = time.perf_counter()
+        results = post(*[get("/slow/")] * 10)
+        took = time.perf_counter() - began
+        assert results.codes == [200] * 10
+        assert took < 0.5 * self.elapsed(results) / 1000
+        assert len({results.json(number)["thread"] for number in range(10)}) > 3
+
+    def test_no_more_at_once_than_workers(self, post, settings, served):
+        settings.CORE = {"BATCH": {"MAX_WORKERS": 3}}
+        results = post(*[get("/slow/")] * 9)
+        assert results.codes == [200] * 9
+        running = most = 0
+        for call in served.calls:
+            running += 1 if call == "began" else -1
+            most = max(most, running)
+        assert 2 <= most <= 3
+        assert len(threads()) <= 9  # of this pool at most two; one of another test may be ending
+
+    def test_with_one_worker_nothing_runs_at_once(self, post, settings, served):
+        settings.CORE = {"BATCH": {"MAX_WORKERS": 1}}
+        post(*[get("/slow/")] * 3)
+        assert served.calls == ["began", "ended"] * 3
+
+    def test_under_order_a_write_runs_by_itself(self, post, served):
+        post(get("/slow/"), write("/slow/"), get("/slow/"))
+        assert served.calls == ["began", "ended"] * 3
+
+    def test_in_an_atomic_batch_everything_runs_one_after_another(self, post, served):
+        post(*[get("/slow/")] * 3, atomic=True, ordered=False)
+        assert served.calls == ["began", "ended"] * 3
+
+    def test_on_sqlite_writes_take_turns(self, post, served):
+        if connection.vendor != "sqlite":
+            pytest.skip("for SQLite")
+        post(*[write("/slow/")] * 3, ordered=False)
+        assert served.calls == ["began", "ended"] * 3
+
+    def test_a_dependent_starts_when_its_own_is_done(self, post, served):
+        results = post(
+            write("/tag/", {"name": "a"}, name="a"),
+            get("/slow/"),
+            write("/tag/", {"name": "{result=a:$.name}b"}, name="b"),
+            get("/tags/", depends_on=["a", "b"]),
+            ordered=False,
+        )
+        assert results.codes == [201, 200, 201, 200]
+        assert results.json(3) == {"names": ["a", "ab"]}
+
+    def test_many_writes_at_once_all_arrive(self, post, served):
+        results = post(*[write("/tag/", {"name": str(number)}) for number in range(30)], ordered=False)
+        assert results.codes == [201] * 30
+        assert Tag.objects.count() == 30
+
+    def test_a_helper_gives_its_connections_back(self, post, served):
+        post(*[get("/slow/")] * 10)
+        left = []
+        waiting = threading.Barrier(10)
+
+        def look():
+            waiting.wait(5)
+            left.extend(each.connection for each in connections.all(initialized_only=True))
+
+        size = 9
+        futures = [workers.pool._sized(size).submit(look) for _ in range(size)]
+        waiting.wait(5)
+        for future in futures:
+            future.result()
+        assert left
+        assert set(left) == {None}
+
+    def test_a_helper_without_a_connection_leaves_the_work_to_the_others(self, post, served, monkeypatch):
+        monkeypatch.setattr(workers, "_equip", lambda: False)
+        results = post(*[get("/slow/")] * 3)
+        assert results.codes == [200] * 3
+        assert served.calls == ["began", "ended"] * 3
+
+    def test_what_a_helper_activates_stays_with_its_item(self, post, served):
+        items = [get("/activate/", headers={"Accept-Language": "fr"}), get("/slow/"), get("/says/")]
+        results = post(*items * 5)
+        assert [results.json(number)["zone"] for number in range(2, 15, 3)] == ["UTC"] * 5
+        assert {results.json(number)["language"] for number in range(2, 15, 3)} == {"en"}
+
+
+@pytest.mark.django_db
+def test_in_a_transaction_of_the_caller_nothing_runs_at_once(post, served):
+    """Threads would not see what the caller has written."""
+    Tag.objects.create(name="mine")
+    results = post(*[get("/slow/")] * 3)
+    assert served.calls == ["began", "ended"] * 3
+    assert {results.json(number)["count"] for number in range(3)} == {1}
+
+
+class TestCrew:
+    @pytest.fixture(autouse=True)
+    def _no_database(self, monkeypatch):
+        monkeypatch.setattr(workers, "_equip", lambda: True)
+        monkeypatch.setattr(workers, "_give_back", lambda: None)
+
+    def test_an_exception_ends_the_work_and_reaches_the_caller(self):
+        done = []
+
+        def work(item):
+            time.sleep(0.02)
+            done.append(item)
+            if item == 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            workers.run(Schedule([set() for _ in range(50)]), work, 3)
+        assert len(done) < 10
+
+    def test_quick_items_need_no_helper(self):
+        names = set()
+        workers.run(Schedule([set() for _ in range(200)]), lambda item: names.add(threading.current_thread().name), 4)
+        assert names == {threading.current_thread().name}
+
+    def test_where_no_thread_can_be_had_the_caller_does_all(self, monkeypatch):
+        monkeypatch.setattr(workers.pool, "submit", lambda work, size: False)
+        done = []
+        workers.run(Schedule([set() for _ in range(20)]), done.append, 4)
+        assert done == list(range(20))
+
+    def test_every_item_runs_once_whatever_the_timing(self):
+        done = []
+        waits = [set() if item < 5 else {item - 5} for item in range(60)]
+        lock = threading.Lock()
+
+        def work(item):
+            time.sleep(0.002 * (item % 5))
+            with lock:
+                assert waits[item] <= set(done)
+                done.append(item)
+
+        workers.run(Schedule(waits), work, 6)
+        assert sorted(done) == list(range(60))
+
+
+@concurrent
+def test_ten_thousand_batches_leave_neither_thread_nor_connection(served, settings, monkeypatch):
+    """As many as `execute` runs in a few seconds: what a batch opens is opened and given back there."""
+    from core.batch.answers import Answer
+    from core.batch.execution import execute
+    from core.batch.items import Rules, read_batch
+
+    opened, closed = [], []
+    original = workers._equip, workers._give_back
+    monkeypatch.setattr(workers, "PATIENCE", 0)
+    monkeypatch.setattr(
+        workers, "_equip", lambda: opened.append(1) or (original[0]() if len(opened) % 50 == 0 else True)
+    )
+    monkeypatch.setattr(workers, "_give_back", lambda: closed.append(1) or original[1]())
+
+    class Sender:
+        def send(self, call):
+            time.sleep(0.0001)  # long enough for another thread to have its turn
+            return Answer(200, "OK", [], b"{}")
+
+    settings.CORE = {"BATCH": {"MAX_WORKERS": 4}}
+    batch = read_batch({"batch": [get("/x/"), get("/y/"), get("/z/")]}, Rules(50))
+    execute(batch, Sender())
+    for _ in range(10_000):
+        assert len(execute(batch, Sender())) == 3
+    assert len(opened) > 100
+    assert len(closed) >= len(opened)
+    mine = [thread for thread in threads() if thread in workers.pool._executor._threads]
+    assert len(mine) <= 3
+    left = []
+    for future in [
+        workers.pool._sized(3).submit(lambda: left.extend(connections.all(initialized_only=True))) for _ in range(3)
+    ]:
+        future.result()
+    assert all(each.connection is None for each in left)
