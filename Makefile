@@ -21,7 +21,7 @@ export PATH := $(BIN):$(PATH)
 export DOCKER
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-template test-generation test-services test-containers check format clean
+.PHONY: bench help setup demo test test-template test-generation test-services test-containers check format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -87,3 +87,11 @@ format: $(INSTALLED)  ## put the code into shape
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) .demo .cache .pytest_cache .ruff_cache .hypothesis
+
+# The peers live in an environment of their own.
+BENCH_VENV ?= .bench-venv
+
+bench: $(INSTALLED)  ## measure; ONLY=writes for one part, POSTGRES= and REDIS= for what to measure on
+	@test -x $(BENCH_VENV)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH_VENV)
+	@$(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python -r $(VENV)/requirements.txt -r bench/requirements.txt
+	@ONLY=$(ONLY) POSTGRES=$(POSTGRES) REDIS=$(REDIS) $(BENCH_VENV)/bin/python -m bench

@@ -37,6 +37,8 @@ RING: Final = "core.changes.ring"
 """Type of a doorbell: ``{"type", "origin", "using", "changes"}``; ``changes`` is null where a log holds them."""
 MOST_WAITING: Final = 1000
 """Messages that wait for the layer; when there are more, the oldest are dropped."""
+PAUSE: Final = 0.01
+"""Seconds between two rounds of sending: in a stream of writes the doorbells of so long are one."""
 SEND_TIMEOUT: Final = 5.0
 """Seconds that the layer may take for one message."""
 FLUSH_TIMEOUT: Final = 2.0
@@ -69,7 +71,8 @@ def _send(group: str, message: dict[str, Any]) -> None:
     if server_sender.feed(group, message):
         return
     if isinstance(layer, InMemoryChannelLayer):
-        _send_directly(layer, group, message)
+        if layer.groups.get(group):
+            _send_directly(layer, group, message)
     else:
         _own_sender().feed(group, message)
 
@@ -106,11 +109,12 @@ class Sender:
             loop, fed = self._loop, self._fed
             if loop is None or fed is None or loop.is_closed():
                 return False
+            if not self._waiting:
+                self._idle.clear()
+                loop.call_soon_threadsafe(fed.set)
             self._waiting[group, repr(message)] = (group, message)
-            self._idle.clear()
             while len(self._waiting) > MOST_WAITING:
                 self._waiting.popitem(last=False)
-            loop.call_soon_threadsafe(fed.set)
         return True
 
     async def run(self) -> None:
@@ -126,6 +130,7 @@ class Sender:
                 fed.clear()
                 while (item := self._next()) is not None:
                     await self._deliver(*item)
+                await asyncio.sleep(PAUSE)
         finally:
             with self._lock:
                 self._loop = self._fed = None

@@ -1,0 +1,120 @@
+"""Runs the benchmarks: ``python -m bench``, or ``ONLY=writes python -m bench`` for one part.
+
+A project is generated from the template; each module of ``bench/rows`` is measured in a process of its own, in that
+project, on an empty database. ``POSTGRES`` and ``REDIS``, addresses without a database name and with one, add the
+services. What is printed is also written to ``bench/results.json``. Nothing here fails for being slow.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cookiecutter.main import cookiecutter
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Measure, print, write."""
+    only = os.environ.get("ONLY", "").split(",")
+    parts = sorted(path.stem for path in (HERE / "rows").glob("*.py") if path.stem != "__init__")
+    parts = [part for part in parts if only == [""] or part in only]
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        template = Path(folder) / "template"
+        # Without what tests and linters leave behind: cookiecutter would take it for a part of the project.
+        left = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", ".hypothesis", ".*venv*", ".demo", "*.sqlite3*")
+        shutil.copytree(HERE.parent, template, ignore=left)
+        project = cookiecutter(str(template), no_input=True, output_dir=folder, accept_hooks=False)
+        for part in parts:
+            for database, url in databases(Path(folder)):
+                with url as address:
+                    results += measure(part, Path(project), database, address)
+    (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(table(results))
+
+
+def databases(folder: Path) -> "Iterator[tuple[str, object]]":
+    """Yield the databases to measure on, by name, each with a context manager that gives its URL."""
+    yield "SQLite", _sqlite(folder)
+    if postgres := os.environ.get("POSTGRES"):
+        yield "PostgreSQL", _postgresql(postgres)
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[str]:
+    yield f"sqlite:///{folder / uuid.uuid4().hex}.sqlite3"
+
+
+@contextmanager
+def _postgresql(address: str) -> Iterator[str]:
+    import psycopg
+
+    name = f"ccdr_changes_bench_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"{address}/{name}"
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def measure(part: str, project: Path, database: str, url: str) -> "list[dict[str, object]]":
+    """Run the rows of one part in a process of their own."""
+    print(f"==> {part} on {database}", file=sys.stderr, flush=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(project), str(HERE.parent)]),
+        "DJANGO_SETTINGS_MODULE": "bench.settings",
+        "ENV_FILE": os.devnull,
+        "DEBUG": "false",
+        "SECRET_KEY": uuid.uuid4().hex * 2,
+        "ALLOWED_HOSTS": "*",
+        "DATABASE_URL": url,
+        "LOG_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore",
+    }
+    if "REDIS" in os.environ:
+        environment |= {"REDIS_URL": os.environ["REDIS"], "REDIS_PREFIX": f"bench-{uuid.uuid4().hex[:8]}"}
+    command = [sys.executable, "-m", "bench.part", part]
+    output = subprocess.run(command, cwd=project, env=environment, stdout=subprocess.PIPE, check=True).stdout
+    return [{"part": part, "database": database, **row} for row in json.loads(output)]
+
+
+def table(results: "list[dict[str, object]]") -> str:
+    """Return the results as a table in Markdown: ratios to the floor, median (minimum to maximum)."""
+    lines = [
+        "| work | who | ms | ÷ floor | aim | peer ÷ ours | aim | same output |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in results:
+        for name, ratio in row["to_floor"].items():
+            mine = name == row["ours"]
+            peer = _shown(row["peer_to_ours"]) if mine and row["peer_to_ours"] else ""
+            cells = [
+                f"{row['work']}, {row['database']}",
+                name,
+                f"{row['milliseconds'][name]['median']:.3f}",
+                _shown(ratio),
+                row["aim"] if mine else "",
+                peer,
+                row["peer_aim"] if mine else "",
+                ("yes" if row["same_output"] else "NO") if mine else "",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _shown(spread: "dict[str, float]") -> str:
+    return f"{spread['median']:.2f} ({spread['min']:.2f} to {spread['max']:.2f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Measuring: contenders take turns, and what counts is the ratio to the floor within each round."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way of doing the work. ``once`` does it once and returns what came out, for the comparison.
+
+    ``around`` is entered for each turn, outside of what is timed.
+    """
+
+    name: str
+    once: Callable[[], object]
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a floor, ours, and whoever else. All must give the same.
+
+    ``times`` is how often the work is done in a turn; ``aim`` and ``peer_aim`` are the ratios wanted, as text.
+    """
+
+    work: str
+    floor: Contender
+    ours: Contender
+    others: Sequence[Contender] = ()
+    peer: Contender | None = None
+    times: int = 200
+    aim: str = ""
+    peer_aim: str = ""
+    setup: Callable[[], object] = field(default=lambda: None)  # before every turn, outside of what is timed
+
+
+def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
+    """Measure ``row``; return plain data: seconds and ratios, with median, minimum and maximum."""
+    contenders = [row.floor, row.ours, *([row.peer] if row.peer else []), *row.others]
+    results = [_result(row, each) for each in contenders]
+    same = all(result == results[0] for result in results)
+    seconds: dict[str, list[float]] = {each.name: [] for each in contenders}
+    for number in range(rounds):
+        # Whoever comes first in a round may profit or suffer from it: each does in turn.
+        first = number % len(contenders)
+        for each in (*contenders[first:], *contenders[:first]):
+            seconds[each.name].append(_turn(row, each))
+    floor = seconds[row.floor.name]
+    ratios = {
+        each.name: _spread([mine / base for mine, base in zip(seconds[each.name], floor, strict=True)])
+        for each in contenders
+    }
+    peer = None
+    if row.peer:
+        pairs = zip(seconds[row.peer.name], seconds[row.ours.name], strict=True)
+        peer = _spread([theirs / mine for theirs, mine in pairs])
+    return {
+        "work": row.work,
+        "aim": row.aim,
+        "peer_aim": row.peer_aim,
+        "same_output": same,
+        "floor": row.floor.name,
+        "ours": row.ours.name,
+        "milliseconds": {name: _spread([1000 * each for each in values]) for name, values in seconds.items()},
+        "to_floor": ratios,
+        "peer_to_ours": peer,
+    }
+
+
+def _result(row: Row, contender: Contender) -> object:
+    row.setup()
+    with contender.around():
+        return contender.once()
+
+
+def _turn(row: Row, contender: Contender) -> float:
+    """Return the seconds that the work takes once, over a turn of many."""
+    row.setup()
+    once = contender.once
+    with contender.around():
+        for _ in range(max(row.times // 20, 1)):
+            once()
+        gc.collect()
+        gc.disable()
+        try:
+            began = time.perf_counter()
+            for _ in range(row.times):
+                once()
+            return (time.perf_counter() - began) / row.times
+        finally:
+            gc.enable()
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(values), 4),
+        "min": round(min(values), 4),
+        "max": round(max(values), 4),
+    }

@@ -1,0 +1,28 @@
+"""The same endpoints over both tables."""
+
+from rest_framework.permissions import AllowAny
+from rest_framework.routers import SimpleRouter
+from rest_framework.serializers import ModelSerializer
+from rest_framework.viewsets import ModelViewSet
+
+from bench.plain.models import Plain
+from bench.watched.models import Watched
+
+
+def _viewset(model: type) -> type[ModelViewSet]:
+    meta = type("Meta", (), {"model": model, "fields": ("id", "text", "number", "on")})
+    serializer = type("Serializer", (ModelSerializer,), {"Meta": meta})
+    members = {
+        "queryset": model.objects.order_by("id"),
+        "serializer_class": serializer,
+        "permission_classes": (AllowAny,),
+        "authentication_classes": (),
+        "filter_backends": (),
+    }
+    return type(f"{model.__name__}ViewSet", (ModelViewSet,), members)
+
+
+router = SimpleRouter()
+router.register("plain", _viewset(Plain))
+router.register("watched", _viewset(Watched))
+urlpatterns = router.urls
