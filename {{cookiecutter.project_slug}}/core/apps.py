@@ -54,7 +54,10 @@ def _add_jobs() -> None:
     from core.changes import doorbell, log, reader
     from core.conf import core_settings
     from core.supervisor import supervisor
+    from core.versions import keep_repairing
 
+    if core_settings.CACHING.ENABLED:
+        supervisor.add("core.versions", keep_repairing)
     if not log.READERS.isdisjoint(core_settings.enabled()):
         supervisor.add("core.changes.doorbell", doorbell.server_sender.run)
         supervisor.add("core.changes.reader", reader.run)
