@@ -9,16 +9,14 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-
 _BYTES = b"\0"
 
 
 class JSONCacheSerializer:
     """Serializer for ``RedisCache``, named in ``OPTIONS["serializer"]``.
 
-    Integers are stored bare, as Redis needs them for ``incr``. Bytes are stored as they are, behind a NUL, with which no
-    JSON begins. Dates, decimals and UUIDs come back as text, tuples
-    as lists.
+    Integers are stored bare, as Redis needs them for ``incr``. Bytes are stored as they are, behind a NUL, with which
+    no JSON begins. Dates, decimals and UUIDs come back as text, tuples as lists.
     """
 
     def dumps(self, obj: object) -> bytes | int:

@@ -3,17 +3,21 @@
 A limit that fails closed would take the site down with its cache. The outage is logged once, by ``core.outage``.
 """
 
+from typing import TYPE_CHECKING
+
 from rest_framework import throttling
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from core.outage import guard
+
+if TYPE_CHECKING:  # it imports the throttles
+    from rest_framework.views import APIView
 
 
 class AnonRateThrottle(throttling.AnonRateThrottle):
     """Limits callers that have not logged in, by address."""
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         """Tell whether the request is within the limit; yes, if nobody can count."""
         allow = super().allow_request
         return guard.call(lambda: allow(request, view), default=True)
@@ -22,7 +26,7 @@ class AnonRateThrottle(throttling.AnonRateThrottle):
 class UserRateThrottle(throttling.UserRateThrottle):
     """Limits users, and anonymous callers by address."""
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         """Tell whether the request is within the limit; yes, if nobody can count."""
         allow = super().allow_request
         return guard.call(lambda: allow(request, view), default=True)
@@ -31,7 +35,7 @@ class UserRateThrottle(throttling.UserRateThrottle):
 class ScopedRateThrottle(throttling.ScopedRateThrottle):
     """Limits views that name a ``throttle_scope``."""
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         """Tell whether the request is within the limit; yes, if nobody can count."""
         allow = super().allow_request
         return guard.call(lambda: allow(request, view), default=True)

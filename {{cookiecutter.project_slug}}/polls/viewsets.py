@@ -9,13 +9,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
+from core.etags import CacheResponseAndETAGMixin
 from core.viewsets import NestedViewSetMixin
 from polls.filters import ChoiceFilter, QuestionFilter
 from polls.models import Choice, Question
 from polls.serializers import ChoiceSerializer, QuestionSerializer
 
 
-class QuestionViewSet(ModelViewSet[Question]):
+class QuestionViewSet(CacheResponseAndETAGMixin, ModelViewSet[Question]):
     """Questions that the caller may see, each with its choices."""
 
     queryset = Question.objects.prefetch_related("choices")
@@ -33,7 +34,7 @@ class QuestionViewSet(ModelViewSet[Question]):
         serializer.save(owner=self.request.user)
 
 
-class ChoiceViewSet(NestedViewSetMixin, ModelViewSet[Choice]):
+class ChoiceViewSet(CacheResponseAndETAGMixin, NestedViewSetMixin, ModelViewSet[Choice]):
     """Choices of the questions that the caller may see."""
 
     queryset = Choice.objects.all()

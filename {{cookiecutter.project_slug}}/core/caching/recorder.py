@@ -1,7 +1,7 @@
 """Watches the database while an answer is made, and reads the version of each table before its first row is read.
 
-That order is what makes an entry safe: a write that commits after the version was read raises it, and the entry, whatever
-rows it holds, is never found valid again.
+That order is what makes an entry safe: a write that commits after the version was read raises it, and the entry,
+whatever rows it holds, is never found valid again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,8 +17,6 @@ from core.caching.statements import read_statement
 from core.changes import written_tables
 from core.outage import guard
 from core.queries import tables_read
-
-Table = "type[Model] | str"
 
 
 class Recorder:
@@ -126,6 +124,6 @@ def _reads_committed(connection: Any) -> bool:
     if connection.vendor == "sqlite":  # who has begun so keeps all others from writing
         return connection.transaction_mode in {"IMMEDIATE", "EXCLUSIVE"}
     if connection.vendor == "postgresql":
-        level = connection.isolation_level
-        return level is None or level == 1  # READ COMMITTED
+        level = getattr(connection, "isolation_level", None)
+        return level is None or level <= 2  # READ COMMITTED
     return False

@@ -34,7 +34,7 @@ class KeyBitBase:
         if params is not None:
             self.params = params
 
-    def get_data(self, **kwargs: Any) -> Any:
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
         """Return the data of this bit: anything that JSON can carry.
 
         It is called with ``params``, ``view_instance``, ``view_method``, ``request``, ``args`` and ``kwargs``.
@@ -64,7 +64,7 @@ class KeyBitDictBase(KeyBitBase):
                 found[str(name)] = value
         return found
 
-    def get_source_dict(self, **kwargs: Any) -> Mapping[Any, Any]:
+    def get_source_dict(self, *args: Any, **kwargs: Any) -> Mapping[Any, Any]:
         """Return what the values are taken from."""
         raise NotImplementedError(f"{type(self).__name__} has no get_source_dict().")
 
@@ -259,7 +259,7 @@ class SqlQueryKeyBitBase(KeyBitBase):
             return None
         return [sql, [[type(each).__name__, str(each)] for each in params]]
 
-    def get_queryset(self, **kwargs: Any) -> "QuerySet[Any]":
+    def get_queryset(self, *args: Any, **kwargs: Any) -> "QuerySet[Any]":
         """Return the queryset in question."""
         raise NotImplementedError(f"{type(self).__name__} has no get_queryset().")
 
@@ -310,12 +310,9 @@ class ListModelKeyBit(KeyBitBase):
 def stored_values(row: Any) -> list[Any]:
     """Return what the database holds for ``row``: a model's columns, or a row of ``values()``."""
     if isinstance(row, Model):
-        named: Iterable[tuple[str, Any]] = (
-            (name, getattr(row, name)) for name in _columns(type(row), frozenset())
-        )
+        named: Iterable[tuple[str, Any]] = ((name, getattr(row, name)) for name in _columns(type(row), frozenset()))
     elif isinstance(row, Mapping):
         named = row.items()
     else:
         named = enumerate(row if isinstance(row, Sequence) and not isinstance(row, str) else [row])  # type: ignore[assignment]
     return [[name, type(value).__name__, None if value is None else str(value)] for name, value in named]
-

@@ -7,7 +7,7 @@ import copy
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
@@ -49,7 +49,7 @@ class KeyConstructor:
         """Return the key; see ``get_key``."""
         return self.get_key(**kwargs)
 
-    def get_key(  # noqa: PLR0913 - what key functions are called with
+    def get_key(
         self,
         *,
         request: Any,
@@ -90,7 +90,7 @@ class KeyConstructor:
         found = {}
         for name, bit in self.bits.items():
             params = self.params.get(name, bit.params)
-            more = {"params": params} if _takes_params(type(bit)) else {}
+            more = {"params": params} if _takes_params(bit.__class__.get_data) else {}
             found[name] = bit.get_data(**more, **kwargs)
         return found
 
@@ -101,9 +101,9 @@ class KeyConstructor:
 
 
 @cache
-def _takes_params(kind: type[KeyBitBase]) -> bool:
+def _takes_params(get_data: Callable[..., Any]) -> bool:
     """Tell whether ``get_data`` wants to know the params: bits written for this need not."""
-    taken = inspect.signature(kind.get_data).parameters.values()
+    taken = inspect.signature(get_data).parameters.values()
     return any(each.name == "params" or each.kind is each.VAR_KEYWORD for each in taken)
 
 

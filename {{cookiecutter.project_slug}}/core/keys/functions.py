@@ -1,10 +1,10 @@
 """The key functions that the settings name by default, and how such names become functions.
 
-Cache keys by default leave the SQL bits out that ``DefaultObjectKeyConstructor`` and ``DefaultListKeyConstructor`` have:
-what the SQL depends on is among the other bits, and compiling it costs more than the rest of a cached answer.
+Cache keys by default leave the SQL bits out that ``DefaultObjectKeyConstructor`` and ``DefaultListKeyConstructor``
+have: what the SQL depends on is among the other bits, and compiling it costs more than the rest of a cached answer.
 
-Tags by default are the digest of what GET would answer now: ``representation``. A function marked so is not called where
-the answer is at hand anyway.
+Tags by default are the digest of what GET would answer now: a ``Representation``. It is not called where the answer is
+at hand anyway.
 """
 
 import hashlib
@@ -12,7 +12,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from core.conf import extensions_api_settings
@@ -42,19 +44,19 @@ class Representation:
     def __call__(self, *, view_instance: Any, request: Any, view_method: Any = None, **_: Any) -> str:
         """Return the digest. Raises what the view raises, ``Http404`` where there is no representation."""
         twin = as_get(view_instance, request)
-        handler = _handler(twin, view_method)
-        return digest_of(handler(twin.request, *view_instance.args, **view_instance.kwargs))
+        return digest_of(_answer(twin, view_method, is_read=request.method in {"GET", "HEAD"}))
 
 
-def _handler(view: Any, method: Any) -> Callable[..., Any]:
-    """Return the method of ``view`` that answers GET."""
-    handler = getattr(view, getattr(view, "action", None) or "get", None) or getattr(view, "get", None)
-    if handler is None:
-        if method is None:
-            raise TypeError(f"{type(view).__name__} answers no GET: give its tags a function of their own.")
-        return lambda request, *args, **kwargs: method(view, request, *args, **kwargs)
-    found: Callable[..., Any] = handler
-    return found
+def _answer(view: Any, method: Any, *, is_read: bool) -> Any:
+    """Return what ``view`` answers to GET; where it answers none, its object as its serializer shows it."""
+    handler = getattr(view, view.action, None) if getattr(view, "action", None) else getattr(view, "get", None)
+    if handler is not None:
+        return handler(view.request, *view.args, **view.kwargs)
+    if is_read:
+        return method(view, view.request, *view.args, **view.kwargs)
+    if not hasattr(view, "get_serializer"):
+        raise ImproperlyConfigured(f"{type(view).__name__} answers no GET: give its tags a function of their own.")
+    return Response(view.get_serializer(view.get_object()).data)
 
 
 def digest_of(response: Any) -> str:

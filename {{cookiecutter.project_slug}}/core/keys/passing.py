@@ -4,6 +4,8 @@ Two small facts that decorators on the same method tell each other by way of the
 one another.
 """
 
+import copy
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +36,6 @@ def pass_by(request: Any) -> None:
 
 def as_get(view: Any, request: Request) -> Any:
     """Return a copy of ``view`` that answers GET for the same caller and URL, and passes by caches and tags."""
-    import copy
-
     twin = copy.copy(view)
     asked = clone_request(request, "GET")
     pass_by(asked)
@@ -64,3 +64,19 @@ def finish(request: Any, response: Any) -> None:
 def _plain(request: Any) -> HttpRequest:
     plain: HttpRequest = getattr(request, "_request", request)
     return plain
+
+
+def trimmer(method: Callable[..., Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what takes those keyword arguments away that name parents of a nested route and that ``method`` lacks.
+
+    What decorates a method is given all of them, to tell one parent's answers from another's.
+    """
+    taken = inspect.signature(method).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+        return lambda kwargs: kwargs
+
+    def trimmed(kwargs: dict[str, Any]) -> dict[str, Any]:
+        prefix = core_settings.ROUTERS.DEFAULT_PARENT_LOOKUP_KWARG_NAME_PREFIX
+        return {name: value for name, value in kwargs.items() if name in taken or not name.startswith(prefix)}
+
+    return trimmed
