@@ -1,7 +1,7 @@
 """From a call of a view to its answer: out of the cache if an entry is valid, else made, and kept if it may be.
 
-``find`` looks an entry up with the versions it depends on, in one round trip once the tables are known; ``revive`` makes
-an answer of it; ``Making`` runs the view under the eyes of a recorder, and keeps what came out.
+``find`` looks an entry up with the versions it depends on, in one round trip once the tables are known; ``revive``
+makes an answer of it; ``Making`` runs the view under the eyes of a recorder, and keeps what came out.
 """
 
 from collections.abc import Callable, Mapping

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
+from django.core.cache import cache
 from django.db import connections, router
 from django.db.models import Model
 
@@ -47,7 +48,7 @@ class Recorder:
             return
         new = {versions.key(table, connection.alias) for table in statement.tables} - self.tokens.keys()
         if new:
-            found = guard.call(lambda: versions.completed(new, versions.cache.get_many(new)), None)
+            found = guard.call(lambda: versions.completed(new, cache.get_many(new)), None)
             if found is None:
                 self.sound = False
             else:

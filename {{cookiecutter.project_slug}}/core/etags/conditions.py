@@ -40,7 +40,7 @@ def judged(request: Any, tag: str | None, matching: Same, response: Any = None) 
 
 
 def _reduced(request: Any, name: str, tag: str | None, matching: Same) -> str:
-    header = request.headers.get(name, "")
+    header = str(request.headers.get(name, ""))
     if not header or tag is None:
         return header
     return reduced(header, tag, matching, strong=name == "If-Match")

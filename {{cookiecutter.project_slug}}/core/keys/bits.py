@@ -199,11 +199,10 @@ class PaginationKeyBit(QueryParamsKeyBit):
         *("limit_query_param", "offset_query_param", "cursor_query_param"),
     )
 
-    def get_data(self, *, view_instance: Any, **kwargs: Any) -> dict[str, Any]:
-        paginator = getattr(view_instance, "paginator", None)
+    def get_data(self, *, params: Params = None, **kwargs: Any) -> dict[str, Any]:
+        paginator = getattr(kwargs["view_instance"], "paginator", None)
         names = [getattr(paginator, name, None) for name in self.NAMES]
-        kwargs["params"] = [name for name in names if name]
-        return super().get_data(view_instance=view_instance, **kwargs)
+        return super().get_data(params=[name for name in names if name], **kwargs)
 
 
 # --- The URL ---
