@@ -85,15 +85,17 @@ def trusted(tables: Iterable[str], using: str = DEFAULT_DB_ALIAS) -> bool:
 
 
 def trusted_keys(keys: Iterable[str]) -> bool:
-    """Tell whether none of the versions under ``keys`` waits to be raised; if one does, try to, when that is due."""
-    if not _unraised or _unraised.keys().isdisjoint(keys := list(keys)):
+    """Tell whether none of the versions under ``keys`` waits to be raised.
+
+    If one does, it is tried again, when that is due; but what was read before is not to be trusted even so.
+    """
+    if not _unraised or _unraised.keys().isdisjoint(keys):
         return True
     now = time.monotonic()
-    if now < _due[0]:
-        return False
-    _due[0] = now + core_settings.CACHING.REPAIR_INTERVAL
-    repair()
-    return _unraised.keys().isdisjoint(keys)
+    if now >= _due[0]:
+        _due[0] = now + core_settings.CACHING.REPAIR_INTERVAL
+        repair()
+    return False
 
 
 _due = [0.0]  # when the next repair may be tried
