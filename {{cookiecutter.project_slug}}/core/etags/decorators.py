@@ -19,7 +19,7 @@ from core.conf import core_settings
 from core.etags.conditions import is_conditional, judged
 from core.etags.exceptions import PreconditionFailedException, PreconditionRequiredException
 from core.etags.locks import database_of, lock
-from core.etags.tags import Same, same, same_state, suffix, written
+from core.etags.tags import ANY, Same, same, same_state, suffix, written
 from core.keys.functions import (
     Representation,
     Setting,
@@ -143,12 +143,15 @@ class ETAGProcessor:
         tag = call.tag()
         if tag is None:
             return call.run()
-        if (settled := judged(call.request, tag, call.matching)) is not None:
-            return _refused(settled, tag)
+        settled = judged(call.request, tag, call.matching)
+        if settled is not None and settled.status_code == 304 and call.request.headers.get("If-None-Match") != ANY:
+            return settled
+        # Conditions do not matter where the answer would be an error without them (section 13.2.1).
         response = call.run()
-        if 200 <= response.status_code < 300:
-            response["ETag"] = tag
-        return response
+        if not 200 <= response.status_code < 300:
+            return response
+        response["ETag"] = tag
+        return _refused(judged(call.request, tag, call.matching, response), tag)
 
     def _read_and_compare(self, call: _Call) -> Any:
         finisher = call.tag_response
