@@ -21,7 +21,9 @@ def test_an_entry_survives_the_cache(status, headers, body, versions, asks):
     assert entries.decode(serializer.loads(serializer.dumps(entries.encode(entry)))) == entry
 
 
-@pytest.mark.parametrize("data", [None, 5, "text", b"", b"\n", b"{}\n", b"[1]\n", b"[]", b"\x80\x04.\nx", b'[1,2,3,4,5,6]\nx'])
+@pytest.mark.parametrize(
+    "data", [None, 5, "text", b"", b"\n", b"{}\n", b"[1]\n", b"[]", b"\x80\x04.\nx", b"[1,2,3,4,5,6]\nx"]
+)
 def test_what_is_no_entry_is_a_miss(data):
     assert entries.decode(data) is None
 

@@ -17,6 +17,7 @@ from core.changes import record_change
 from tests.caching_app.api import CachedBooks
 from tests.caching_app.models import Book, City, Review
 
+
 class APIView(PlainAPIView):
     permission_classes = (AllowAny,)
 
@@ -49,7 +50,7 @@ WRITES = {
     "queryset delete": lambda book: Book.objects.all().delete(),
     "a nested row": lambda book: Review.objects.create(book=book, text="good"),
     "a many-to-many": lambda book: book.tags.add(City.objects.create(name="Rome")),
-    "raw SQL, reported": lambda book: _raw(book),
+    "raw SQL, reported": lambda book: _raw(book),  # noqa: PLW0108 - defined below
 }
 
 
@@ -86,9 +87,9 @@ def test_a_write_to_another_table_leaves_the_entry(api, cached_books, shelf):
 
 def test_a_rollback_changes_nothing(api, cached_books, shelf):
     api.get("/books/")
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         Book.objects.update(pages=1)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert hit(api.get("/books/"))
     assert {book["pages"] for book in api.get("/books/").json()} == {0}
 
@@ -109,9 +110,9 @@ def test_in_a_transaction_that_has_written_the_cache_is_neither_read_nor_filled(
 def test_a_savepoint_taken_back_gives_the_cache_back(api, cached_books, shelf):
     api.get("/books/")
     with transaction.atomic():
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             Book.objects.update(pages=1)
-            raise ZeroDivisionError
+            transaction.set_rollback(True)
         assert hit(api.get("/books/"))
         Review.objects.create(book=shelf[0], text="good")
         assert not hit(api.get("/books/"))
@@ -244,7 +245,9 @@ def test_what_cannot_be_raised_is_not_trusted_and_then_made_good(api, cached_boo
     assert hit(api.get("/books/"))
 
 
-def test_a_cache_that_is_down_means_slower_with_one_warning(api, cached_books, shelf, outage, caplog, author):
+def test_a_cache_that_is_down_means_slower_with_one_warning(  # noqa: PLR0913, PLR0917
+    api, cached_books, shelf, outage, caplog, author
+):
     """No 500 from caches, versions or throttles, reading and writing; and the cache is used again afterwards."""
     outage.on = True
     assert [api.get("/books/").status_code for _ in range(3)] == [200] * 3

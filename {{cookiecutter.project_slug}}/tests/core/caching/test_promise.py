@@ -35,14 +35,10 @@ def write(way, book, end):
         WRITES[way](book)
         return
     with transaction.atomic():
-        try:
-            with transaction.atomic():
-                WRITES[way](book)
-                agree(APIClient())
-                if end == "savepoint":
-                    raise ZeroDivisionError
-        except ZeroDivisionError:
-            pass
+        with transaction.atomic():
+            WRITES[way](book)
+            agree(APIClient())
+            transaction.set_rollback(end == "savepoint")
         agree(APIClient())
         transaction.set_rollback(end == "rollback")
 
@@ -75,7 +71,7 @@ def test_with_many_writers_and_readers_nobody_sees_what_was_before_a_write_that_
     late, done = [], threading.Event()
 
     def write(row):
-        chance = random.Random(row.pk)  # noqa: S311
+        chance = random.Random(row.pk)
         try:
             for value in range(1, 31):
                 ways = (_update, _save, _patch, _in_transaction)

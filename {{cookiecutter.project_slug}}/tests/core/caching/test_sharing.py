@@ -121,7 +121,12 @@ def test_who_loses_a_right_loses_what_was_kept_with_it(api, use, author):
 def test_what_a_request_asks_for_is_what_it_gets(api, use, one, other):
     def echo(request):
         headers = {"Vary": "X-Tenant"}
-        said = [request.get_full_path(), request.get_host(), request.headers.get("X-Tenant"), translation.get_language()]
+        said = [
+            request.get_full_path(),
+            request.get_host(),
+            request.headers.get("X-Tenant"),
+            translation.get_language(),
+        ]
         return Response(said, headers=headers)
 
     use(echo=view_of(echo))

@@ -1,6 +1,6 @@
 """Every bit of the document, with all its params."""
 
-import datetime
+import datetime as dt
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
@@ -22,8 +22,7 @@ factory = APIRequestFactory()
 def view_of(path="/", kwargs=None, viewset=Books, **headers):
     request = Request(factory.get(path, **headers))
     request.user = AnonymousUser()
-    view = viewset(request=request, kwargs=kwargs or {}, args=(), action="list", format_kwarg=None)
-    return view
+    return viewset(request=request, kwargs=kwargs or {}, args=(), action="list", format_kwarg=None)
 
 
 def data(bit, view=None, args=(), **kwargs):
@@ -76,7 +75,10 @@ def test_the_caller_is_the_row_as_loaded_and_the_permissions_as_asked(author):
 @pytest.mark.parametrize(
     ("bit", "found"),
     [
-        (bits.RequestMetaKeyBit(["REMOTE_ADDR", "HTTP_USER_AGENT"]), {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "x"}),
+        (
+            bits.RequestMetaKeyBit(["REMOTE_ADDR", "HTTP_USER_AGENT"]),
+            {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "x"},
+        ),
         (bits.RequestMetaKeyBit(), {}),
         (bits.RequestMetaKeyBit(["NOWHERE"]), {}),
         (bits.HeadersKeyBit(["user-agent", "x-geobase-id"]), {"user-agent": "x", "x-geobase-id": "5"}),
@@ -197,7 +199,7 @@ def test_the_documents_bit_of_ones_own_is_a_time_in_the_cache():
             key = "api_updated_at_timestamp"
             value = cache.get(key, None)
             if not value:
-                value = str(datetime.datetime.now(datetime.UTC))
+                value = str(dt.datetime.now(dt.UTC))
                 cache.set(key, value=value)
             return value
 
@@ -205,5 +207,3 @@ def test_the_documents_bit_of_ones_own_is_a_time_in_the_cache():
     assert data(UpdatedAtKeyBit()) == first
     cache.set("api_updated_at_timestamp", "later")
     assert data(UpdatedAtKeyBit()) == "later"
-
-
