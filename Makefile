@@ -83,14 +83,6 @@ check: $(INSTALLED)  ## check everything static: the template's own code, the pr
 		elif [ "$$CI" = true ]; then echo "$(DOCKER) compose does not answer" >&2; exit 1; \
 		else echo "Skipped the compose file: $(DOCKER) compose does not answer."; fi
 
-# The peers live in an environment of their own.
-BENCH_VENV ?= .bench-venv
-
-bench: $(INSTALLED)  ## measure; ONLY=writes for one part, POSTGRES= and REDIS= for what to measure on
-	@test -x $(BENCH_VENV)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH_VENV)
-	@$(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python -r $(VENV)/requirements.txt -r bench/requirements.txt
-	@ONLY=$(ONLY) POSTGRES=$(POSTGRES) REDIS=$(REDIS) $(BENCH_VENV)/bin/python -m bench
-
 CHECKED := hooks scripts tests $(wildcard bench)
 
 format: $(INSTALLED)  ## put the code into shape
@@ -98,8 +90,7 @@ format: $(INSTALLED)  ## put the code into shape
 	@$(BIN)/ruff format $(CHECKED) '$(TEMPLATE)'
 
 clean:  ## remove everything that can be made again
-	rm -rf $(VENV) .demo .cache .pytest_cache .ruff_cache .hypothesis
-
+	rm -rf $(VENV) $(BENCH_VENV) .demo .cache .pytest_cache .ruff_cache .hypothesis
 
 # The peers live in an environment of their own.
 BENCH_VENV ?= .bench-venv

@@ -7,6 +7,7 @@
 | core.E003 | a key that does not exist |
 | core.E004 | a value of the wrong type, or out of its range |
 | core.E005 | a feature is on without something that it needs |
+| core.E006 | a setting names a function that cannot be imported, or a cache that does not exist |
 | core.W001 | the channel layer is in memory, though ``DEBUG`` is off |
 | core.W002 | the cache is in local memory, though ``DEBUG`` is off |
 | core.W003 | ``CHANGES`` excludes something that is no application and no model of this project |
@@ -14,12 +15,14 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from core.conf import Changes, core_settings, problems
 
@@ -45,7 +48,13 @@ def check_settings(**_: object) -> list[checks.CheckMessage]:
     if found := problems(getattr(settings, "CORE", {})):
         return [checks.Error(each.message, hint=each.hint, id=each.id) for each in found]
     enabled = core_settings.enabled()
-    return [*_missing_apps(enabled), *_missing_services(enabled), *_private_memory(enabled), *_excluded()]
+    return [
+        *_missing_apps(enabled),
+        *_missing_services(enabled),
+        *_missing_functions(enabled),
+        *_private_memory(enabled),
+        *_excluded(),
+    ]
 
 
 def _missing_apps(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
@@ -78,6 +87,26 @@ def _missing_services(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
             "CACHING is on, but the default cache is a DummyCache, which keeps nothing.",
             hint="Choose another cache, or switch the feature off with CORE_CACHING_ENABLED=false.",
             id="core.E005",
+        )
+
+
+def _missing_functions(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
+    for feature in sorted(enabled & {"CACHING", "ETAGS"}):
+        section = getattr(core_settings, feature)
+        for key in (each.name for each in fields(section) if each.name.endswith("_FUNC")):
+            try:
+                import_string(getattr(section, key))
+            except ImportError as error:
+                yield checks.Error(
+                    f'CORE["{feature}"]["{key}"] cannot be imported: {error}',
+                    hint="Write the dotted path of a function or of a key constructor.",
+                    id="core.E006",
+                )
+    if "CACHING" in enabled and core_settings.CACHING.DEFAULT_USE_CACHE not in settings.CACHES:
+        yield checks.Error(
+            f'CORE["CACHING"]["DEFAULT_USE_CACHE"] is {core_settings.CACHING.DEFAULT_USE_CACHE!r}, which is no cache.',
+            hint=f"The caches are {', '.join(settings.CACHES)}.",
+            id="core.E006",
         )
 
 

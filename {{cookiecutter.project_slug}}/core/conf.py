@@ -60,10 +60,35 @@ class Routers(Feature):
 class Caching(Feature):
     """Cached responses."""
 
+    # Seconds that an answer is kept; None: for ever. Whatever it is, an answer older than a write is never given.
+    DEFAULT_CACHE_RESPONSE_TIMEOUT: int | None = field(default=3600, metadata={"minimum": 0})
+    # Alias, in CACHES, of the cache that answers are kept in. Versions of tables lie in "default".
+    DEFAULT_USE_CACHE: str = "default"
+    # Whether answers with a status of 400 and above are kept.
+    DEFAULT_CACHE_ERRORS: bool = False
+    # Dotted paths of the functions that build keys: of the decorator, of one object, of lists.
+    DEFAULT_CACHE_KEY_FUNC: str = "core.keys.default_cache_key_func"
+    DEFAULT_OBJECT_CACHE_KEY_FUNC: str = "core.keys.default_object_cache_key_func"
+    DEFAULT_LIST_CACHE_KEY_FUNC: str = "core.keys.default_list_cache_key_func"
+    # Whether a key constructor works the key of a request out only once.
+    DEFAULT_KEY_CONSTRUCTOR_MEMOIZE_FOR_REQUEST: bool = False
+    # Seconds that a request waits for another one that is making the same answer.
+    FILL_WAIT: float = field(default=2.0, metadata={"minimum": 0})
+    # Seconds between two attempts to raise versions that could not be raised.
+    REPAIR_INTERVAL: float = field(default=1.0, metadata={"minimum": 0.05})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Etags(Feature):
     """Conditional requests."""
+
+    # Dotted paths of the functions that make tags. By default: the digest of what GET answers, for the first three;
+    # the digest of the stored values, for the two of the API mixins.
+    DEFAULT_ETAG_FUNC: str = "core.keys.default_etag_func"
+    DEFAULT_OBJECT_ETAG_FUNC: str = "core.keys.default_object_etag_func"
+    DEFAULT_LIST_ETAG_FUNC: str = "core.keys.default_list_etag_func"
+    DEFAULT_API_OBJECT_ETAG_FUNC: str = "core.keys.default_api_object_etag_func"
+    DEFAULT_API_LIST_ETAG_FUNC: str = "core.keys.default_api_list_etag_func"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +312,32 @@ class CoreSettings:
 
 
 core_settings = CoreSettings()
+
+
+class ExtensionsSettings:
+    """Reads the same settings by their own names alone: ``extensions_api_settings.DEFAULT_CACHE_RESPONSE_TIMEOUT``.
+
+    Raises ``AttributeError`` for a name that no section of a feature has, or that all have (``ENABLED``).
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        section = _section_of(name)
+        if section is None:
+            raise AttributeError(f"No section of CORE has a key {name!r}.")
+        return getattr(getattr(core_settings, section), name)
+
+
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(_fields(kind))
+
+
+@cache
+def _section_of(name: str) -> str | None:
+    found = [section for section, kind in SECTIONS.items() if issubclass(kind, Feature) and name in _names(kind)]
+    return found[0] if len(found) == 1 else None
+
+
+extensions_api_settings = ExtensionsSettings()
 
 
 def _forget(*, setting: str, **_: object) -> None:

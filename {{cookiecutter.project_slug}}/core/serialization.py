@@ -9,20 +9,26 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+_BYTES = b"\0"
+
 
 class JSONCacheSerializer:
     """Serializer for ``RedisCache``, named in ``OPTIONS["serializer"]``.
 
-    Integers are stored bare, as Redis needs them for ``incr``. Dates, decimals and UUIDs come back as text, tuples
-    as lists.
+    Integers are stored bare, as Redis needs them for ``incr``. Bytes are stored as they are, behind a NUL, with which
+    no JSON begins. Dates, decimals and UUIDs come back as text, tuples as lists.
     """
 
     def dumps(self, obj: object) -> bytes | int:
         """Return ``obj`` as Redis stores it. Raises ``TypeError`` for what JSON cannot carry."""
         if type(obj) is int:
             return obj
+        if isinstance(obj, bytes):
+            return _BYTES + obj
         return json.dumps(obj, cls=DjangoJSONEncoder, separators=(",", ":")).encode()
 
     def loads(self, data: bytes | str | int) -> Any:
         """Return the object that ``dumps`` was given."""
+        if isinstance(data, bytes) and data[:1] == _BYTES:
+            return data[1:]
         return json.loads(data) if isinstance(data, bytes | str) else data

@@ -5,32 +5,33 @@ cached under its old numbers. A token that is missing is made by whoever asks fi
 raises the version in between, the raised one stands.
 
 If raising fails, this process does not know which versions are current: ``read`` answers None for the tables in
-question, which means "do not use the cache", until they have been raised: with the next ones, or by ``repair``. If
-the process dies before, the others raise them, as they do for every entry in the log.
+question, which means "do not use the cache", until ``repair`` has raised them.
 """
 
 import asyncio
-import logging
+import itertools
 import threading
+import time
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.core.cache import cache
 from django.db import DEFAULT_DB_ALIAS
 
 from core.changes import Change
-
-logger = logging.getLogger(__name__)
+from core.conf import core_settings
+from core.outage import guard
 
 ATTEMPTS = 3
 """Times that ``read`` tries to get hold of a token that others keep replacing or the cache keeps evicting."""
-REPAIR_INTERVAL = 1.0
-"""Seconds between two attempts of a server to raise what could not be raised."""
 
-Name = tuple[str, str]  # alias of the database, name of the table
+_unraised: dict[str, set[int]] = {}
+"""The keys of versions that are being raised or could not be, each with the attempts that are open.
 
-_unraised: set[Name] = set()
+By attempt, because one that succeeds says nothing of a later one that fails.
+"""
+_attempts = itertools.count()
 _lock = threading.Lock()
 
 
@@ -47,19 +48,24 @@ def read(tables: Collection[str], using: str = DEFAULT_DB_ALIAS) -> dict[str, st
     if not trusted(tables, using):
         return None
     wanted = {key(table, using): table for table in tables}
-    try:
-        found: dict[str, str] = cache.get_many(wanted)
-        for _ in range(ATTEMPTS):
-            if not (missing := [each for each in wanted if each not in found]):
-                break
-            found |= _make(missing)
-        else:
-            return None
-    except Exception as error:  # noqa: BLE001 - whatever a cache may raise
-        logger.warning("The versions of tables cannot be read from the cache: %r", error)
+    found = guard.call(lambda: completed(wanted, cache.get_many(wanted)), None)
+    if found is None:
         return None
     # A version that could not be raised while we were reading may be among them.
     return {wanted[each]: token for each, token in found.items()} if trusted(tables, using) else None
+
+
+def completed(wanted: Collection[str], found: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the tokens under the keys ``wanted``, of which those in ``found`` have just been read from the cache.
+
+    Those that are missing are made. None if others keep replacing them. Raises what the cache raises.
+    """
+    tokens = {each: found[each] for each in wanted if each in found}
+    for _ in range(ATTEMPTS):
+        if not (missing := [each for each in wanted if each not in tokens]):
+            return tokens
+        tokens |= _make(missing)
+    return None
 
 
 def _make(missing: list[str]) -> dict[str, str]:
@@ -75,44 +81,64 @@ def _make(missing: list[str]) -> dict[str, str]:
 
 def trusted(tables: Iterable[str], using: str = DEFAULT_DB_ALIAS) -> bool:
     """Tell whether no version of ``tables`` waits to be raised."""
-    return not _unraised or _unraised.isdisjoint((using, table) for table in tables)
+    return not _unraised or trusted_keys(key(table, using) for table in tables)
+
+
+def trusted_keys(keys: Iterable[str]) -> bool:
+    """Tell whether none of the versions under ``keys`` waits to be raised.
+
+    If one does, it is tried again, when that is due; but what was read before is not to be trusted even so.
+    """
+    if not _unraised or _unraised.keys().isdisjoint(keys):
+        return True
+    now = time.monotonic()
+    if now >= _due[0]:
+        _due[0] = now + core_settings.CACHING.REPAIR_INTERVAL
+        repair()
+    return False
+
+
+_due = [0.0]  # when the next repair may be tried
 
 
 def raise_versions(tables: Iterable[str], using: str = DEFAULT_DB_ALIAS) -> bool:
     """Give each of ``tables`` a new version. Never raises; returns False if it failed and ``repair`` has to do it."""
-    names = {(using, table) for table in tables}
+    keys = [key(table, using) for table in tables]
     with _lock:
-        _unraised.update(names)  # nobody may trust them until it is done
-        names |= _unraised
-    return _raise(names)
+        attempt = next(_attempts)
+        for each in keys:  # nobody may trust them until it is done
+            _unraised.setdefault(each, set()).add(attempt)
+    return _raise({each: {attempt} for each in keys})
 
 
 def repair() -> bool:
     """Raise the versions that could not be raised; return whether all is well now."""
     with _lock:
-        names = set(_unraised)
-    return not names or _raise(names)
+        waiting = {each: set(attempts) for each, attempts in _unraised.items()}
+    return not waiting or _raise(waiting)
 
 
 async def keep_repairing() -> None:
     """Repair for ever: a job of the server's process."""
     while True:
-        await asyncio.sleep(REPAIR_INTERVAL)
         if _unraised:
             await asyncio.to_thread(repair)
+        await asyncio.sleep(core_settings.CACHING.REPAIR_INTERVAL)
 
 
-def _raise(names: set[Name]) -> bool:
-    tokens = {key(table, using): _token() for using, table in names}
-    try:
-        failed = cache.set_many(tokens, timeout=None)
-    except Exception as error:  # noqa: BLE001 - whatever a cache may raise
-        logger.warning("Versions could not be raised; this process passes the cache by until they are: %r", error)
-        return False
-    done = {(using, table) for using, table in names if key(table, using) not in failed}
+def _raise(attempts: Mapping[str, set[int]]) -> bool:
+    tokens = {each: _token() for each in attempts}
+    # Tried even if the cache has just failed: others can only see the write by its new version.
+    failed = guard.call(lambda: cache.set_many(tokens, timeout=None), list(tokens), insist=True)
+    done = [each for each in tokens if each not in failed]
     with _lock:
-        _unraised.difference_update(done)
-    return len(done) == len(names)
+        for each in done:
+            left = _unraised.get(each, set()) - attempts[each]
+            if left:
+                _unraised[each] = left
+            else:
+                _unraised.pop(each, None)
+    return len(done) == len(tokens)
 
 
 def _token() -> str:

@@ -10,13 +10,20 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ModelViewSet
 
 from core.bulk import ListCreateModelMixin, ListDestroyModelMixin, ListUpdateModelMixin
+from core.etags import CacheResponseAndETAGMixin
 from core.viewsets import NestedViewSetMixin
 from polls.filters import ChoiceFilter, QuestionFilter
 from polls.models import Choice, Question
 from polls.serializers import ChoiceSerializer, QuestionSerializer
 
 
-class QuestionViewSet(ListCreateModelMixin, ListUpdateModelMixin, ListDestroyModelMixin, ModelViewSet[Question]):
+class QuestionViewSet(
+    CacheResponseAndETAGMixin,
+    ListCreateModelMixin,
+    ListUpdateModelMixin,
+    ListDestroyModelMixin,
+    ModelViewSet[Question],
+):
     """Questions that the caller may see, each with its choices."""
 
     queryset = Question.objects.prefetch_related("choices")
@@ -35,7 +42,12 @@ class QuestionViewSet(ListCreateModelMixin, ListUpdateModelMixin, ListDestroyMod
 
 
 class ChoiceViewSet(
-    NestedViewSetMixin, ListCreateModelMixin, ListUpdateModelMixin, ListDestroyModelMixin, ModelViewSet[Choice]
+    CacheResponseAndETAGMixin,
+    NestedViewSetMixin,
+    ListCreateModelMixin,
+    ListUpdateModelMixin,
+    ListDestroyModelMixin,
+    ModelViewSet[Choice],
 ):
     """Choices of the questions that the caller may see."""
 

@@ -32,6 +32,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = dict.fromkeys(("anon", "user", "token"), "100000/min")
 
 # Models and permissions that only tests need; guardian's backend is switched on in the tests of its permissions.
-INSTALLED_APPS += ["guardian", "tests.nesting_app", "tests.bulk_app"]
+INSTALLED_APPS += ["guardian", "tests.nesting_app", "tests.bulk_app", "tests.caching_app"]
 ANONYMOUS_USER_NAME = None  # guardian would add a user
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]  # its backend is not there

@@ -10,5 +10,14 @@ from core.changes.capture import record_change
 from core.changes.change import Change
 from core.changes.querysets import TrackedManager, TrackedQuerySet
 from core.changes.signals import changes_committed, changes_heard
+from core.changes.transactions import written_tables
 
-__all__ = ["Change", "TrackedManager", "TrackedQuerySet", "changes_committed", "changes_heard", "record_change"]
+__all__ = [
+    "Change",
+    "TrackedManager",
+    "TrackedQuerySet",
+    "changes_committed",
+    "changes_heard",
+    "record_change",
+    "written_tables",
+]

@@ -118,6 +118,10 @@ class Ledger:
         for table, rows in later._tables.items():  # noqa: SLF001 - another of this kind
             self._tables.setdefault(table, _Rows()).merge(rows, self._limit)
 
+    def table_names(self) -> list[str]:
+        """Return the names of all tables that were touched."""
+        return [table.name for table in self._tables]
+
     def changes(self, using: str) -> list[Change]:
         """Return the net effect: at most three changes per table, none for rows that came and went."""
         return [change for table, rows in self._tables.items() for change in rows.changes(table, using)]

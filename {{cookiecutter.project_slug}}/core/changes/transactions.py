@@ -47,6 +47,19 @@ def record(using: str, touches: Iterable[Touch]) -> None:
         Publication(changes, using, number)()
 
 
+def written_tables(using: str) -> frozenset[str]:
+    """Return the names of the tables that the open transaction on ``using`` has written to, as far as that was seen.
+
+    Without a transaction there are none. What a savepoint has taken back does not count. In a ``TestCase``, whose
+    transaction is never committed, these are all tables written to since the test began and not yet told of.
+    """
+    connection = connections[using]
+    if not connection.in_atomic_block and connection.get_autocommit():
+        return frozenset()
+    frames = (entry[1] for entry in connection.run_on_commit)
+    return frozenset(name for frame in frames if isinstance(frame, _Noted) for name in frame.ledger.table_names())
+
+
 _ATTRIBUTE = "_core_pending_changes"
 
 

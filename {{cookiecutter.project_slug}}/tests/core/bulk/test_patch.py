@@ -51,7 +51,7 @@ def test_columns_with_the_time_of_the_last_write_are_kept_true(people, crowd):
             {
                 "agee": [
                     "There is no such field. "
-                    + "Those that can be written are: email, email_provider, age, team, number, captain, skills."
+                    "Those that can be written are: email, email_provider, age, team, number, captain, skills."
                 ]
             },
         ),
@@ -139,7 +139,7 @@ def test_a_serializer_that_judges_by_the_row_is_asked_for_each(verbs, crowd):
             return attrs
 
     people = verbs(type("V", (PersonViewSet,), {"serializer_class": Careful}))
-    first, second = crowd(2)
+    _, second = crowd(2)
     Person.objects.filter(pk=second.pk).update(age=60)
     response = people.patch(data={"age": 50})
     assert response.status_code == 400

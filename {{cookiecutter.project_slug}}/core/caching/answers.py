@@ -1,0 +1,194 @@
+"""From a call of a view to its answer: out of the cache if an entry is valid, else made, and kept if it may be.
+
+``find`` looks an entry up with the versions it depends on, in one round trip once the tables are known; ``revive``
+makes an answer of it; ``Making`` runs the view under the eyes of a recorder, and keeps what came out.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache import cache as default_cache
+from django.http import HttpResponse
+from rest_framework.generics import GenericAPIView
+from rest_framework.response import Response
+
+from core import versions
+from core.caching import entry as entries
+from core.caching.entry import Entry
+from core.caching.objects import Asked, ask, asks_objects
+from core.caching.recorder import Recorder, queryset_keys, sees_commits, written_keys
+from core.keys.passing import finish
+from core.outage import guard
+
+PREFIX = "core.answer"
+
+_remembered: dict[Any, frozenset[str]] = {}
+"""The keys of the versions that an action of a view is known to depend on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a decorated view. ``view`` is None for a function outside of DRF.
+
+    ``run`` calls it with what it was called with.
+    """
+
+    view: Any
+    method: Callable[..., Any]
+    request: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    run: Callable[[], Any]
+
+    @property
+    def action(self) -> object:
+        """What stands for this action of this view, in this process."""
+        return (type(self.view), self.method)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one answer is cached: its key, where and how long, and for whom.
+
+    ``shared`` is said by the view: the answer is the same for all. ``one_caller`` says that the key names the caller.
+    """
+
+    key: str
+    alias: str
+    timeout: int | None
+    errors: bool
+    shared: bool
+    one_caller: bool
+    declared: frozenset[str]
+
+
+@dataclass(slots=True)
+class Found:
+    """What a look into the cache gave: an entry that is valid, or the versions to begin a new one with.
+
+    ``usable`` is false where the cache is to be left alone.
+    """
+
+    entry: Entry | None = None
+    tokens: dict[str, str] = field(default_factory=dict)
+    usable: bool = True
+
+
+def find(call: Call, plan: Plan) -> Found:
+    """Look for a valid entry."""
+    known = _remembered.get(call.action, frozenset()) | plan.declared
+    written = written_keys()
+    if written and not written.isdisjoint(known):
+        return Found(usable=False)
+    read = guard.call(lambda: _read(plan, known), None)
+    if read is None:
+        return Found(usable=False)
+    entry, tokens = read
+    if not versions.trusted_keys(tokens):
+        return Found(usable=False)
+    if entry is None:
+        return Found(tokens=tokens)
+    if written and not written.isdisjoint(entry.versions):
+        return Found(usable=False)
+    _remembered[call.action] = entries.remember(known, entry.versions)
+    valid = all(tokens.get(name) == token for name, token in entry.versions.items())
+    return Found(entry if valid and entries.answers(entry, call.request.headers) else None, tokens)
+
+
+def _read(plan: Plan, known: frozenset[str]) -> tuple[Entry | None, dict[str, str]]:
+    store = caches[plan.alias]
+    if plan.alias == DEFAULT_CACHE_ALIAS:
+        found = store.get_many([plan.key, *known])
+        kept = found.pop(plan.key, None)
+    else:  # entry first: a version that is raised in between makes it invalid
+        kept = store.get(plan.key)
+        found = default_cache.get_many(known) if known else {}
+    entry = entries.decode(kept) if kept is not None else None
+    if entry is not None and (more := entry.versions.keys() - found.keys()):
+        found |= default_cache.get_many(more)
+    return entry, found
+
+
+def revive(call: Call, entry: Entry) -> HttpResponse | None:
+    """Make the answer of a valid entry, after asking object permissions; None if they cannot be asked.
+
+    Raises what ``check_object_permissions`` raises.
+    """
+    if entry.asks and asks_objects(call.view):
+        if not isinstance(call.view, GenericAPIView):
+            return None
+        ask(call.view)
+    return entries.give(entry, kept=True)
+
+
+class Making:
+    """An answer that is being made: begin, let the view run, end."""
+
+    def __init__(self, call: Call, plan: Plan, found: Found) -> None:
+        self._call = call
+        self._plan = plan
+        self._written = written_keys()
+        self._asked = Asked(call.view)
+        self.recorder = self._recorder(found) if found.usable and sees_commits() else None
+
+    def _recorder(self, found: Found) -> Recorder | None:
+        call, declared = self._call, self._plan.declared
+        needed = _remembered.get(call.action, frozenset()) | declared
+        if call.view is not None and hasattr(call.view, "get_queryset"):
+            needed |= queryset_keys(call.view)
+        missing = needed - found.tokens.keys()
+
+        def read() -> dict[str, str] | None:
+            return versions.completed(needed, found.tokens | (default_cache.get_many(missing) if missing else {}))
+
+        tokens = guard.call(read, None)
+        return None if tokens is None else Recorder(tokens, declared=bool(declared))
+
+    def run(self) -> Any:
+        """Let a synchronous view make its answer, and keep it if that may be."""
+        if self.recorder is None:
+            return self._call.run()
+        with self.recorder.watching(), self._asked.watching():
+            response = self.finished(self._call.run())
+        return self.kept(response)
+
+    def finished(self, response: Any) -> Any:
+        """Render ``response``, with all that belongs to it, while it is watched what that reads."""
+        view, request = self._call.view, self._call.request
+        if isinstance(response, Response) and view is not None:
+            response.accepted_renderer = request.accepted_renderer
+            response.accepted_media_type = request.accepted_media_type
+            response.renderer_context = view.get_renderer_context()  # type: ignore[attr-defined]
+        finish(request, response)
+        if hasattr(response, "render") and not response.is_rendered:
+            response = response.render()
+        return response
+
+    def kept(self, response: Any) -> Any:
+        """Keep ``response`` if it may be kept; return what is to be answered."""
+        call, plan, recorder = self._call, self._plan, self.recorder
+        several = plan.shared or not plan.one_caller
+        if recorder is None or entries.refusal(response, errors=plan.errors, shared=several) or not self._sound():
+            return response
+        entries.describe(response, shared=plan.shared)
+        vary = entries.varying(response, call.request.headers, shared=plan.shared)
+        timeout = entries.lifetime(response, plan.timeout)
+        entry = entries.keep(response, recorder.tokens, asks=self._asked.any, vary=vary)
+        _remembered[call.action] = entries.remember(_remembered.get(call.action, frozenset()), entry.versions)
+        if timeout != 0:
+            guard.call(lambda: caches[plan.alias].set(plan.key, entries.encode(entry), timeout), None)
+        return entries.give(entry, kept=False)
+
+    def _sound(self) -> bool:
+        recorder, request = self.recorder, self._call.request
+        if recorder is None or not recorder.sound or not self._asked.repeatable:
+            return False
+        if not (self._written | written_keys()).isdisjoint(recorder.tokens):
+            return False
+        if not versions.trusted_keys(recorder.tokens):
+            return False
+        # A form's token against forgery, or something put into the session, is for this caller at this moment.
+        session = getattr(request, "session", None)
+        return not (request.META.get("CSRF_COOKIE_NEEDS_UPDATE") or getattr(session, "modified", False))

@@ -1,0 +1,220 @@
+"""``etag`` and ``api_etag``: tags and conditional requests for methods of views.
+
+A read is answered and then compared, unless the tag comes from a function of somebody's own; a write is compared and
+made in one transaction, with the row locked in between.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+
+from core.conf import core_settings
+from core.etags.conditions import is_conditional, judged
+from core.etags.exceptions import PreconditionFailedException, PreconditionRequiredException
+from core.etags.locks import database_of, lock
+from core.etags.tags import ANY, Same, same, same_state, suffix, written
+from core.keys.functions import (
+    Representation,
+    Setting,
+    default_api_list_etag_func,
+    default_api_object_etag_func,
+    digest_of,
+    resolved,
+)
+from core.keys.passing import add_finisher, passes_by, remove_finisher, trimmer
+
+SAFE = frozenset({"GET", "HEAD"})
+PAGES = frozenset({"api", "admin", "html"})
+"""Formats whose answers depend on more than the data."""
+REQUIRED: Mapping[str, Sequence[str]] = {"PUT": ["If-Match"], "PATCH": ["If-Match"], "DELETE": ["If-Match"]}
+"""The headers that ``api_etag`` asks for, by method."""
+_NOTHING_THERE = (Http404, PermissionDenied, APIException)
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    view: Any
+    method: Callable[..., Any]
+    request: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    own: dict[str, Any]  # of the arguments those that the method takes
+    func: Callable[..., str]
+
+    def run(self) -> Any:
+        return self.method(self.view, self.request, *self.args, **self.own)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the tag is one of ours, which says what format it is for."""
+        return isinstance(self.func, Representation) or self.func in {
+            default_api_object_etag_func,
+            default_api_list_etag_func,
+        }
+
+    @property
+    def matching(self) -> Same:
+        return same_state if self.is_ours and self.request.method not in SAFE else same
+
+    def written(self, value: object) -> str:
+        return written(f"{value}{suffix(self.request)}" if self.is_ours else value)
+
+    def tag(self) -> str | None:
+        """Work out the current tag; None where there is nothing to have one."""
+        try:
+            value = self.func(
+                view_instance=self.view,
+                view_method=self.method,
+                request=self.request,
+                args=self.args,
+                kwargs=self.kwargs,
+            )
+        except _NOTHING_THERE:
+            return None
+        return self.written(value)
+
+    def tag_response(self, response: Any) -> None:
+        """Give a fresh answer the tag of its data."""
+        if 200 <= response.status_code < 300 and not response.has_header("ETag") and not response.streaming:
+            response["ETag"] = self.written(digest_of(response))
+
+
+class ETAGProcessor:
+    """Gives a method tags and holds requests to their conditions.
+
+    ``etag_func`` is a function, a constructor or the name of a method of the view; without one, the tag is the digest
+    of what GET answers (``CORE["ETAGS"]["DEFAULT_ETAG_FUNC"]``). ``rebuild_after_method_evaluation`` gives the answer
+    to a write the tag of what it has made. ``precondition_map`` names, by method, the headers without which a request
+    is refused with 428.
+    """
+
+    required: Mapping[str, Sequence[str]] = {}
+
+    def __init__(
+        self,
+        etag_func: Callable[..., str] | str | None = None,
+        rebuild_after_method_evaluation: bool = False,
+        precondition_map: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.etag_func: Any = Setting("DEFAULT_ETAG_FUNC") if etag_func is None else etag_func
+        self.rebuild = rebuild_after_method_evaluation
+        self.precondition_map = self.required if precondition_map is None else precondition_map
+
+    def __call__(self, method: _View) -> _View:
+        """Decorate a method of a view."""
+        trimmed = trimmer(method)
+
+        @wraps(method)
+        def conditional(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+            own = trimmed(kwargs)
+            if not core_settings.ETAGS.ENABLED or passes_by(request):
+                return method(view, request, *args, **own)
+            self.require(request)
+            call = _Call(view, method, request, args, kwargs, own, resolved(self.etag_func, view))
+            return self._read(call) if request.method in SAFE else self._write(call)
+
+        return conditional  # type: ignore[return-value]
+
+    def require(self, request: Any) -> None:
+        """Raise ``PreconditionRequiredException`` if ``request`` lacks a header that its method has to have."""
+        missing = [name for name in self.precondition_map.get(request.method, ()) if not request.headers.get(name)]
+        if missing:
+            raise PreconditionRequiredException(
+                f"A {request.method} here has to be conditional. Send {' and '.join(missing)}."
+            )
+
+    # --- Reading ---
+
+    def _read(self, call: _Call) -> Any:
+        if getattr(getattr(call.request, "accepted_renderer", None), "format", None) in PAGES:
+            return call.run()
+        if isinstance(call.func, Representation):
+            return self._read_and_compare(call)
+        # Before the rows are read: a tag may be older than them, never younger.
+        tag = call.tag()
+        if tag is None:
+            return call.run()
+        settled = judged(call.request, tag, call.matching)
+        if settled is not None and settled.status_code == 304 and call.request.headers.get("If-None-Match") != ANY:
+            return settled
+        # Conditions do not matter where the answer would be an error without them (section 13.2.1).
+        response = call.run()
+        if not 200 <= response.status_code < 300:
+            return response
+        response["ETag"] = tag
+        return _refused(judged(call.request, tag, call.matching, response), tag)
+
+    def _read_and_compare(self, call: _Call) -> Any:
+        finisher = call.tag_response
+        # The cache, if there is one inside, keeps the tag with the answer.
+        add_finisher(call.request, finisher)
+        try:
+            response = call.run()
+        finally:
+            remove_finisher(call.request, finisher)
+        if not 200 <= response.status_code < 300:
+            return response
+        if response.has_header("Age") and not response.has_header("ETag"):
+            # Kept while there were no tags.
+            if (tag := call.tag()) is not None:
+                response["ETag"] = tag
+        else:
+            finisher(response)
+        tag = response.get("ETag")
+        return _refused(judged(call.request, tag, call.matching, response), tag)
+
+    # --- Writing ---
+
+    def _write(self, call: _Call) -> Any:
+        conditional = is_conditional(call.request)
+        if not conditional and not self.rebuild:
+            return call.run()
+        using = database_of(call.view)
+        with transaction.atomic(using=using):
+            if conditional:
+                lock(call.view, using)
+                tag = call.tag()
+                if (settled := judged(call.request, tag, call.matching)) is not None:
+                    return _refused(settled, tag)
+            response = call.run()
+            if self.rebuild and 200 <= response.status_code < 300 and (tag := call.tag()) is not None:
+                response["ETag"] = tag
+            return response
+
+
+def _refused(response: Any, tag: str | None) -> Any:
+    """Give a 412 words, and the current tag. Any other answer stays as it is."""
+    if response.status_code != PreconditionFailedException.status_code:
+        return response
+    headers = {} if tag is None else {"ETag": tag}
+    return Response({"detail": PreconditionFailedException().detail}, status=response.status_code, headers=headers)
+
+
+class APIETAGProcessor(ETAGProcessor):
+    """The same with a function that has to be named, and with conditions that writes have to have."""
+
+    required = REQUIRED
+
+    def __init__(
+        self,
+        etag_func: Callable[..., str] | str | None = None,
+        rebuild_after_method_evaluation: bool = False,
+        precondition_map: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Raise ``AssertionError`` without an ``etag_func``: no default knows what the view stands for."""
+        if etag_func is None:
+            raise AssertionError("api_etag() needs an etag_func: name the function that makes the tag of the state.")
+        super().__init__(etag_func, rebuild_after_method_evaluation, precondition_map)
+
+
+etag = ETAGProcessor
+api_etag = APIETAGProcessor

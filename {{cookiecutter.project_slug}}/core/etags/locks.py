@@ -1,0 +1,49 @@
+"""Holds the row of a conditional write, so that the comparison and the write are one."""
+
+import zlib
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db.models import Model
+from django.http import Http404
+
+
+def database_of(view: Any) -> str:
+    """Return the alias of the database that ``view`` writes to."""
+    if not hasattr(view, "get_queryset"):
+        return DEFAULT_DB_ALIAS
+    return router.db_for_write(view.get_queryset().model)
+
+
+def lock(view: Any, using: str) -> None:
+    """Lock what the URL of ``view`` names, until the end of the transaction.
+
+    The row is found as the view finds it, permissions and all, and locked by its key alone: a lock on the view's own
+    query would fail on its joins. Raises ``Http404`` and what permissions raise. A view that finds no row is locked by
+    its path, on PostgreSQL; on SQLite a transaction that was begun to write has all locked already.
+    """
+    row = _row(view)
+    if row is None:
+        _lock_path(view, using)
+        return
+    rows = type(row)._base_manager.using(using).select_for_update()
+    if rows.filter(pk=row.pk).order_by().first() is None:
+        raise Http404
+
+
+def _row(view: Any) -> Model | None:
+    if not hasattr(view, "get_object") or (view.lookup_url_kwarg or view.lookup_field) not in view.kwargs:
+        return None
+    row = view.get_object()
+    return row if isinstance(row, Model) else None
+
+
+def _lock_path(view: Any, using: str) -> None:
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            number = zlib.crc32(view.request.path.encode()) - 2**31
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_SPACE, number])
+
+
+_SPACE = 0x65746167  # "etag": advisory locks of others have other numbers

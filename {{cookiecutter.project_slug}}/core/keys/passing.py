@@ -1,0 +1,82 @@
+"""Requests that pass by caches and tags, and what is to be done to a fresh answer before anybody stores it.
+
+Two small facts that decorators on the same method tell each other by way of the request, because features do not know
+one another.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.request import Request, clone_request
+
+from core.conf import core_settings
+
+OBSERVE = "observe"
+"""The query parameter of a live query: its answer registers an observer, and is nobody else's."""
+_PASSING = "_core_passing"
+_FINISHERS = "_core_finishers"
+
+Finisher = Callable[[Any], None]
+
+
+def passes_by(request: Any) -> bool:
+    """Tell whether the answer to ``request`` is to be made anew, without cache and tags."""
+    if getattr(request, _PASSING, False):
+        return True
+    return OBSERVE in request.GET and core_settings.REACTIVE.ENABLED
+
+
+def pass_by(request: Any) -> None:
+    """Have ``request`` pass by caches and tags: what evaluates a live query calls this."""
+    setattr(request, _PASSING, True)
+
+
+def as_get(view: Any, request: Request) -> Any:
+    """Return a copy of ``view`` that answers GET for the same caller and URL, and passes by caches and tags."""
+    twin = copy.copy(view)
+    asked = clone_request(request, "GET")
+    pass_by(asked)
+    twin.request = asked
+    actions = getattr(view, "action_map", None)
+    twin.action = (actions or {}).get("get", "retrieve") if getattr(view, "action", None) is not None else None
+    return twin
+
+
+def add_finisher(request: Any, finisher: Finisher) -> None:
+    """Have ``finisher`` called with the fresh answer to ``request`` before it is rendered and stored."""
+    _plain(request).__dict__.setdefault(_FINISHERS, []).append(finisher)
+
+
+def remove_finisher(request: Any, finisher: Finisher) -> None:
+    """Undo ``add_finisher``."""
+    _plain(request).__dict__[_FINISHERS].remove(finisher)
+
+
+def finish(request: Any, response: Any) -> None:
+    """Call the finishers of ``request``."""
+    for finisher in _plain(request).__dict__.get(_FINISHERS, ()):
+        finisher(response)
+
+
+def _plain(request: Any) -> HttpRequest:
+    plain: HttpRequest = getattr(request, "_request", request)
+    return plain
+
+
+def trimmer(method: Callable[..., Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what takes those keyword arguments away that name parents of a nested route and that ``method`` lacks.
+
+    What decorates a method is given all of them, to tell one parent's answers from another's.
+    """
+    taken = inspect.signature(method).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+        return lambda kwargs: kwargs
+
+    def trimmed(kwargs: dict[str, Any]) -> dict[str, Any]:
+        prefix = core_settings.ROUTERS.DEFAULT_PARENT_LOOKUP_KWARG_NAME_PREFIX
+        return {name: value for name, value in kwargs.items() if name in taken or not name.startswith(prefix)}
+
+    return trimmed

@@ -1,0 +1,398 @@
+"""Nobody is given somebody else's answer, and what proxies are told is true."""
+
+import threading
+import time
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.http import StreamingHttpResponse
+from django.middleware.csrf import get_token
+from django.test import Client
+from django.utils import translation
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+from rest_framework.views import APIView
+
+from core.caching import CacheResponseMixin, cache_response
+from core.caching.decorators import PREFIX
+from core.keys import KeyConstructor, bits
+from tests.caching_app.api import Books, CachedBooks, IsOwner
+from tests.caching_app.models import Book, City
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def hit(response):
+    return "Age" in response
+
+
+def view_of(get, **options):
+    """A view whose ``get`` is cached with ``options``."""
+
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        @cache_response(**options)
+        def get(self, request, *args, **kwargs):
+            return get(request)
+
+    return View.as_view()
+
+
+def test_a_stranger_gets_403_though_the_owners_answer_is_kept(
+    api, cached_books, author, stranger, django_assert_num_queries
+):
+    """The object permission is asked on a hit: one query for the row."""
+    book = Book.objects.create(title="Emma", owner=author)
+    api.force_authenticate(author)
+    assert api.get(f"/owned/{book.pk}/").status_code == 200
+    with django_assert_num_queries(1):
+        assert hit(api.get(f"/owned/{book.pk}/"))
+    api.force_authenticate(stranger)
+    assert api.get(f"/owned/{book.pk}/").status_code == 403
+
+
+def test_object_permissions_hold_even_where_the_key_is_shared(api, use, author, stranger):
+    class Shared(CachedBooks):
+        permission_classes = (IsOwner | IsOwner,)
+        cache_shared = True
+
+    use(books=Shared)
+    book = Book.objects.create(title="Emma", owner=author)
+    api.force_authenticate(author)
+    api.get(f"/books/{book.pk}/")
+    assert hit(api.get(f"/books/{book.pk}/"))
+    api.force_authenticate(stranger)
+    assert api.get(f"/books/{book.pk}/").status_code == 403
+
+
+def test_users_do_not_share_unless_the_view_says_so(api, use, author, stranger):
+    class Mine(CacheResponseMixin, Books):
+        def get_queryset(self):
+            return Book.objects.filter(owner=self.request.user)
+
+    class Same(CachedBooks):
+        cache_shared = True
+
+    use(mine=Mine, same=Same)
+    Book.objects.create(title="Emma", owner=author)
+    api.force_authenticate(author)
+    assert len(api.get("/mine/").json()) == 1
+    assert not hit(api.get("/same/"))
+    api.force_authenticate(stranger)
+    assert api.get("/mine/").json() == []
+    assert hit(api.get("/same/"))
+
+
+def test_who_loses_a_right_loses_what_was_kept_with_it(api, use, author):
+    """Which rights a user has is no part of the query; it is a part of the key."""
+
+    class ForStaff(CacheResponseMixin, Books):
+        def get_queryset(self):
+            return Book.objects.all() if self.request.user.is_staff else Book.objects.none()
+
+    use(books=ForStaff)
+    Book.objects.create(title="Emma")
+    author.is_staff = True
+    author.save()
+    browser = Client()
+    browser.force_login(author)
+    assert len(browser.get("/books/").json()) == 1
+    author.is_staff = False
+    author.save()
+    assert browser.get("/books/").json() == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"path": "/echo/?n=a&n=b"}, {"path": "/echo/?n=b"}),
+        ({"path": "/echo/?n=a&n=b"}, {"path": "/echo/?n=a,+b"}),
+        ({"HTTP_HOST": "localhost"}, {"HTTP_HOST": "127.0.0.1"}),
+        ({"HTTP_ACCEPT_LANGUAGE": "de"}, {"HTTP_ACCEPT_LANGUAGE": "fr"}),
+        ({"HTTP_ACCEPT": "application/json"}, {"HTTP_ACCEPT": "application/json; indent=4"}),
+        ({"HTTP_X_TENANT": "a"}, {"HTTP_X_TENANT": "b"}),
+    ],
+)
+def test_what_a_request_asks_for_is_what_it_gets(api, use, one, other):
+    def echo(request):
+        headers = {"Vary": "X-Tenant"}
+        said = [
+            request.get_full_path(),
+            request.get_host(),
+            request.headers.get("X-Tenant"),
+            translation.get_language(),
+        ]
+        return Response(said, headers=headers)
+
+    use(echo=view_of(echo))
+    one, other = ({"path": "/echo/", **each} for each in (one, other))
+    first = api.get(**one).content
+    second = api.get(**other)
+    assert not hit(second)
+    assert second.content != first
+
+
+def test_the_browsable_api_is_made_for_each_visitor(api, use, shelf):
+    class Pages(CachedBooks):
+        renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+
+    use(books=Pages)
+    for _ in range(2):
+        page = api.get("/books/", HTTP_ACCEPT="text/html")
+        assert page.status_code == 200
+        assert not hit(page)
+
+
+def cookies(request):
+    response = Response("x")
+    response.set_cookie("a", "b")
+    return response
+
+
+def with_header(**headers):
+    return lambda request: Response("x", headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def forms(request):
+    return Response(get_token(request))
+
+
+def session(request):
+    request.session["x"] = 1
+    return Response("x")
+
+
+NOT_KEPT = {
+    "cookies": (cookies, {}),
+    "streams": (lambda request: StreamingHttpResponse(["x"]), {}),
+    "no-store": (with_header(Cache_Control="no-store"), {}),
+    "private and shared": (with_header(Cache_Control="private"), {"shared": True}),
+    "Vary: *": (with_header(Vary="*"), {}),
+    "a token against forgery": (forms, {}),
+    "something put into the session": (session, {}),
+    "an error": (lambda request: Response("x", status=500), {}),
+    "not modified": (lambda request: Response(status=304), {"cache_errors": True}),
+}
+
+
+@pytest.mark.parametrize("what", NOT_KEPT)
+def test_what_is_for_one_request_is_not_kept(api, use, what):
+    get, options = NOT_KEPT[what]
+    calls = []
+
+    def counted(request):
+        calls.append(1)
+        return get(request)
+
+    use(view=view_of(counted, **options))
+    api.get("/view/")
+    assert not hit(api.get("/view/"))
+    assert len(calls) == 2
+
+
+def test_private_answers_are_kept_for_the_one_caller(api, use):
+    use(view=view_of(with_header(Cache_Control="private")))
+    api.get("/view/")
+    assert hit(api.get("/view/"))
+
+
+def test_errors_are_kept_only_when_asked(api, use, settings):
+    def error(request):
+        raise NotFound
+
+    def fault(request):
+        raise APIException
+
+    asked = {"cache_errors": True}
+    use(no=view_of(error), yes=view_of(error, **asked), fault=view_of(fault, **asked))
+    for url, status, kept in (("/no/", 404, False), ("/yes/", 404, True), ("/fault/", 500, True)):
+        assert api.get(url).status_code == status
+        again = api.get(url)
+        assert (again.status_code, hit(again)) == (status, kept)
+    settings.CORE = {"CACHING": {"DEFAULT_CACHE_ERRORS": True}}
+    api.get("/no/")
+    assert hit(api.get("/no/"))
+
+
+def test_headers_tell_the_truth(api, use, shelf, monkeypatch):
+    class Same(CachedBooks):
+        cache_shared = True
+
+    use(books=CachedBooks, same=Same, short=view_of(with_header(Cache_Control="max-age=60")))
+    first = api.get("/books/")
+    assert first["Cache-Control"] == "private, no-cache"
+    assert {"Authorization", "Cookie"} <= {name.strip() for name in first["Vary"].split(",")}
+    same = api.get("/same/")
+    assert same["Cache-Control"] == "public, no-cache"
+    assert "Authorization" not in same.get("Vary", "")
+    assert api.get("/short/")["Cache-Control"] == "max-age=60"
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 7)
+    assert api.get("/books/")["Age"] in {"7", "6"}
+
+
+def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips, monkeypatch):
+    kept = []
+    backend = type(cache._connections[cache._alias])
+    standing = backend.set
+
+    def set_(self, key, value, timeout=None, **kwargs):
+        if key.startswith(PREFIX):
+            kept.append(timeout)
+        return standing(self, key, value, timeout, **kwargs)
+
+    monkeypatch.setattr(backend, "set", set_)
+    shared = cache_response(key_func=KeyConstructor())  # one decorator, two views
+
+    class Short(CachedBooks):
+        list_cache_timeout = 60
+        object_cache_timeout = 30
+
+    assert shared
+    book = Book.objects.create(title="Emma")
+    use(
+        books=CachedBooks,
+        short=Short,
+        long=view_of(lambda request: Response(1), timeout=60 * 15),
+        ever=view_of(lambda request: Response(2), timeout=None),
+        age=view_of(with_header(Cache_Control="max-age=9")),
+        never=view_of(lambda request: Response(3), timeout=0),
+    )
+    for url in ("/books/", "/short/", f"/short/{book.pk}/", "/long/", "/ever/", "/age/", "/never/"):
+        api.get(url)
+    assert kept == [3600, 60, 30, 900, None, 9]
+
+
+def test_another_cache_may_be_named(api, use, settings, shelf):
+    other = {**settings.CACHES["default"], "LOCATION": settings.CACHES["default"].get("LOCATION", "special")}
+    settings.CACHES = {**settings.CACHES, "special_cache": {**other, "KEY_PREFIX": f"{other['KEY_PREFIX']}-special"}}
+    use(special=view_of(lambda request: Response(City.objects.count()), cache="special_cache"))
+    api.get("/special/")
+    assert hit(api.get("/special/"))
+    City.objects.create(name="new")
+    assert api.get("/special/").json() == 1
+
+
+def test_key_functions_of_every_kind(api, use, shelf):
+    """A function, a method by its name, a constructor, and the methods and attributes of the document's viewsets."""
+    seen = []
+
+    def calculate_cache_key(view_instance, view_method, request, args, kwargs):
+        seen.append((type(view_instance).__name__, view_method.__name__, args, kwargs))
+        return ".".join([str(len(args)), str(len(kwargs))])
+
+    class CityView(APIView):
+        permission_classes = (AllowAny,)
+
+        @cache_response(60 * 15, key_func="calculate_cache_key")
+        def get(self, request, *args, **kwargs):
+            return Response("by name")
+
+        def calculate_cache_key(self, view_instance, view_method, request, args, kwargs):
+            return "by name"
+
+    class ByMethods(CachedBooks):
+        def object_cache_key_func(self, **kwargs):
+            return "some key for object"
+
+        def list_cache_key_func(self, **kwargs):
+            return "some key for list"
+
+    class CustomListKeyConstructor(KeyConstructor):
+        method = bits.UniqueMethodIdKeyBit()
+        list_sql = bits.ListSqlQueryKeyBit()
+
+    class ByConstructors(CachedBooks):
+        list_cache_key_func = CustomListKeyConstructor()
+
+    use(
+        function=view_of(lambda request: Response(1), key_func=calculate_cache_key),
+        name=CityView.as_view(),
+        methods=ByMethods,
+        constructors=ByConstructors,
+    )
+    for url in ("/function/", "/name/", "/methods/", "/constructors/", f"/methods/{shelf[0].pk}/"):
+        assert not hit(api.get(url))
+        assert hit(api.get(url))
+    assert seen[0] == ("View", "get", (), {})
+    # An explicit function is taken at its word: the same key for other objects and users.
+    assert hit(api.get(f"/methods/{shelf[1].pk}/"))
+    assert hit(api.get("/constructors/?irrelevant=1"))
+
+
+def test_permissions_and_throttles_are_asked_on_a_hit(api, use, shelf, author):
+    class Private(CachedBooks):
+        permission_classes = (IsAuthenticated,)
+
+    use(books=Private)
+    api.force_authenticate(author)
+    api.get("/books/")
+    assert hit(api.get("/books/"))
+    api.force_authenticate(None)
+    assert api.get("/books/").status_code == 401
+
+
+def test_of_ten_misses_at_once_one_makes_the_answer(use, shelf):
+    """The others wait for it, and are given it."""
+    made, answered = [], []
+    start = threading.Barrier(10)
+
+    class Slow(CachedBooks):
+        def list(self, request, *args, **kwargs):
+            return super().list(request, *args, **kwargs)
+
+        def filter_queryset(self, queryset):
+            made.append(1)
+            time.sleep(0.2)
+            return super().filter_queryset(queryset)
+
+    use(books=Slow)
+
+    def ask():
+        client = APIClient()
+        start.wait()
+        answered.append(client.get("/books/").content)
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert len(set(answered)) == 1
+    assert len(answered) == 10
+
+
+def test_nobody_waits_for_long_for_another_process(api, use, shelf, settings):
+    """Another process holds the claim: the wait is bounded, then the answer is made, and not kept."""
+    from core.caching import turns
+
+    settings.CORE = {"CACHING": {"FILL_WAIT": 0.1}}
+    use(books=CachedBooks)
+    api.get("/books/")
+    Book.objects.update(pages=1)
+    standing, turns.claim = turns.claim, lambda store, key: False
+    try:
+        began = time.monotonic()
+        response = api.get("/books/")
+    finally:
+        turns.claim = standing
+    assert not hit(response)
+    assert {book["pages"] for book in response.json()} == {1}
+    assert time.monotonic() - began < 2
+
+
+def test_a_live_query_passes_by(api, cached_books, shelf):
+    api.get("/books/?observe=abc")
+    assert not hit(api.get("/books/?observe=abc"))
+
+
+def test_head_is_answered_from_the_same_entry(api, cached_books, shelf):
+    api.get("/books/")
+    assert hit(api.head("/books/"))

@@ -1,0 +1,405 @@
+"""Conditional requests: RFC 9110 section 13, on views of every kind."""
+
+import json
+
+import pytest
+from django.http import HttpResponse
+from django.utils.http import http_date
+from rest_framework import generics, status
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.caching import cache_response
+from core.etags import APIETAGProcessor, PreconditionRequiredException, api_etag, etag
+from core.keys import KeyConstructor, bits, default_api_object_etag_func, default_object_etag_func
+from tests.caching_app.api import Books, BookSerializer, CachedTaggedBooks, IsOwner, StoredBooks, TaggedBooks
+from tests.caching_app.models import Book, City, Review
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Text(JSONRenderer):
+    media_type = "text/plain"
+    format = "text"
+
+
+def tag_of(api, url, **headers):
+    return api.get(url, **headers)["ETag"]
+
+
+@pytest.mark.parametrize("kind", ["books", "both", "stored"])
+class TestEveryMixin:
+    def test_a_get_gives_a_tag_and_then_304(self, api, tagged, book, kind):
+        for url in (f"/{kind}/", f"/{kind}/{book.pk}/"):
+            first = api.get(url)
+            assert first.status_code == 200
+            again = api.get(url, HTTP_IF_NONE_MATCH=first["ETag"])
+            assert again.status_code == 304
+            assert again.content == b""
+            assert again["ETag"] == first["ETag"]
+            for name in ("Cache-Control", "Vary"):
+                assert again.get(name) == first.get(name) or kind == "stored"
+            assert "Content-Type" not in again
+
+    def test_the_tag_a_get_gave_is_the_one_writes_accept(self, api, tagged, book, kind):
+        url = f"/{kind}/{book.pk}/"
+        for ask, change in ((api.put, {"title": "a"}), (api.patch, {"title": "b"})):
+            response = ask(url, change, HTTP_IF_MATCH=tag_of(api, url))
+            assert response.status_code == 200
+            assert response["ETag"] == tag_of(api, url)
+        assert api.delete(url, HTTP_IF_MATCH=tag_of(api, url)).status_code == 204
+        assert not Book.objects.exists()
+
+    def test_an_old_tag_is_refused_and_nothing_is_written(self, api, tagged, book, kind):
+        url = f"/{kind}/{book.pk}/"
+        old = tag_of(api, url)
+        Book.objects.update(pages=9)
+        for ask in (api.put, api.patch, api.delete):
+            response = ask(url, {"title": "lost"}, HTTP_IF_MATCH=old)
+            assert response.status_code == 412
+            assert response["ETag"] == tag_of(api, url)
+            assert response.json()["detail"]
+        assert Book.objects.get().title == "Emma"
+
+    def test_weak_forms_lists_stars_and_missing_quotes_are_accepted(self, api, tagged, book, kind):
+        url = f"/{kind}/{book.pk}/"
+        for form in ("W/{}", '"x", {}', '{}, W/"y"'):
+            assert api.get(url, HTTP_IF_NONE_MATCH=form.format(tag_of(api, url))).status_code == 304
+            response = api.patch(url, {"pages": 1}, HTTP_IF_MATCH=form.format(tag_of(api, url)))
+            assert response.status_code == 200
+        bare = tag_of(api, url).strip('"')
+        assert api.get(url, HTTP_IF_NONE_MATCH=bare).status_code == 304
+        assert api.get(url, HTTP_IF_NONE_MATCH="*").status_code == 304
+        assert api.patch(url, {"pages": 2}, HTTP_IF_MATCH="*").status_code == 200
+        assert api.patch(url, {"pages": 2}, HTTP_IF_MATCH=bare).status_code == 412
+
+    def test_if_none_match_that_matches_refuses_a_write(self, api, tagged, book, kind):
+        url = f"/{kind}/{book.pk}/"
+        both = {"HTTP_IF_MATCH": "*", "HTTP_IF_NONE_MATCH": tag_of(api, url)}
+        for ask in (api.put, api.patch, api.delete):
+            assert ask(url, {"title": "x"}, **both).status_code == 412
+
+    def test_what_is_not_there_is_404_whatever_the_condition(self, api, tagged, book, kind):
+        url = f"/{kind}/{book.pk + 1}/"
+        for ask in (api.put, api.patch, api.delete):
+            assert ask(url, {"title": "x"}, HTTP_IF_MATCH='"x"').status_code == 404
+        assert api.get(url, HTTP_IF_MATCH='"x"').status_code == 404
+
+    def test_the_list_tag_sees_every_row(self, api, tagged, book, kind):
+        Book.objects.bulk_create(Book(title=f"{n}") for n in range(30))
+        before = tag_of(api, f"/{kind}/")
+        Book.objects.filter(title="25").update(pages=3)
+        assert tag_of(api, f"/{kind}/") != before
+
+    def test_off_means_no_tags_and_no_conditions(self, api, tagged, book, kind, settings):
+        settings.CORE = {"ETAGS": {"ENABLED": False}}
+        url = f"/{kind}/{book.pk}/"
+        assert "ETag" not in api.get(url, HTTP_IF_NONE_MATCH="*")
+        assert api.patch(url, {"pages": 1}, HTTP_IF_MATCH='"x"').status_code == 200
+
+    def test_it_works_behind_gzip(self, api, tagged, book, kind, settings):
+        settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
+        Book.objects.update(title="x" * 40)
+        Book.objects.bulk_create(Book(title="x" * 50) for _ in range(20))
+        zipped = api.get(f"/{kind}/", HTTP_ACCEPT_ENCODING="gzip")
+        assert zipped["Content-Encoding"] == "gzip"
+        assert zipped["ETag"].startswith("W/")
+        assert api.get(f"/{kind}/", HTTP_IF_NONE_MATCH=zipped["ETag"]).status_code == 304
+        weak = f"W/{tag_of(api, f'/{kind}/{book.pk}/')}"
+        assert api.patch(f"/{kind}/{book.pk}/", {"pages": 1}, HTTP_IF_MATCH=weak).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["books", "both"])
+def test_nested_content_counts(api, tagged, book, kind):
+    before = tag_of(api, f"/{kind}/{book.pk}/")
+    Review.objects.create(book=book, text="good")
+    after = tag_of(api, f"/{kind}/{book.pk}/")
+    assert after != before
+    book.tags.add(City.objects.create(name="Rome"))
+    assert tag_of(api, f"/{kind}/{book.pk}/") != after
+
+
+def test_api_tags_are_of_the_stored_row_alone(api, tagged, book):
+    before = tag_of(api, f"/stored/{book.pk}/")
+    Review.objects.create(book=book, text="good")
+    assert tag_of(api, f"/stored/{book.pk}/") == before
+
+
+def test_a_write_without_a_condition_is_refused_by_api_tags_only(api, tagged, book):
+    for ask in (api.put, api.patch, api.delete):
+        response = ask(f"/stored/{book.pk}/", {"title": "x"})
+        assert response.status_code == 428
+        assert "If-Match" in response.json()["detail"]
+    assert api.patch(f"/books/{book.pk}/", {"title": "x"}).status_code == 200
+
+
+def test_another_format_has_another_tag_and_may_still_write(api, use, book):
+    class Formats(TaggedBooks):
+        renderer_classes = (JSONRenderer, Text)
+
+    use(books=Formats)
+    url = f"/books/{book.pk}/"
+    one, other = tag_of(api, url), tag_of(api, url, HTTP_ACCEPT="text/plain")
+    assert one != other
+    assert tag_of(api, url, HTTP_ACCEPT="application/json; indent=4") != one
+    assert api.get(url, HTTP_IF_NONE_MATCH=other).status_code == 200
+    assert api.patch(url, {"pages": 4}, HTTP_IF_MATCH=other).status_code == 200
+
+
+def test_precedence_and_dates(api, use, book):
+    """If-Match goes before If-None-Match; dates count only where there is a Last-Modified."""
+
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag()
+        def get(self, request, pk):
+            return Response(pk, headers={"Last-Modified": http_date(1_000_000)})
+
+    use(books=TaggedBooks, dated=View.as_view())
+    url = f"/books/{book.pk}/"
+    tag = tag_of(api, url)
+    assert api.get(url, HTTP_IF_MATCH='"x"', HTTP_IF_NONE_MATCH=tag).status_code == 412
+    assert api.get(url, HTTP_IF_MATCH=tag, HTTP_IF_NONE_MATCH=tag).status_code == 304
+    assert api.get(url, HTTP_IF_UNMODIFIED_SINCE=http_date(5)).status_code == 200
+    assert api.get(url, HTTP_IF_MODIFIED_SINCE=http_date(2_000_000_000)).status_code == 200
+    dated = "/dated/1/"
+    assert api.get(dated, HTTP_IF_MODIFIED_SINCE=http_date(1_000_000)).status_code == 304
+    assert api.get(dated, HTTP_IF_MODIFIED_SINCE=http_date(999_999)).status_code == 200
+    assert api.get(dated, HTTP_IF_UNMODIFIED_SINCE=http_date(999_999)).status_code == 412
+    both = {"HTTP_IF_NONE_MATCH": '"x"', "HTTP_IF_MODIFIED_SINCE": http_date(1_000_000)}
+    assert api.get(dated, **both).status_code == 200
+
+
+def test_who_may_not_write_is_told_so_and_not_412(api, use, book, stranger):
+    class Owned(TaggedBooks):
+        permission_classes = (IsOwner,)
+
+    use(books=Owned)
+    api.force_authenticate(stranger)
+    assert api.patch(f"/books/{book.pk}/", {"title": "x"}, HTTP_IF_MATCH='"x"').status_code == 403
+
+
+def test_a_page_of_the_browsable_api_has_no_tag(api, use, book):
+    class Pages(TaggedBooks):
+        renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+
+    use(books=Pages)
+    assert "ETag" not in api.get(f"/books/{book.pk}/", HTTP_ACCEPT="text/html")
+
+
+def test_a_304_on_a_cached_view_costs_what_a_hit_costs(api, tagged, book, django_assert_num_queries):
+    for url in ("/both/", f"/both/{book.pk}/"):
+        tag = tag_of(api, url)
+        with django_assert_num_queries(0):
+            assert api.get(url, HTTP_IF_NONE_MATCH=tag).status_code == 304
+    Book.objects.update(pages=5)
+    assert api.get("/both/", HTTP_IF_NONE_MATCH=tag).status_code == 200
+
+
+def test_tags_are_there_for_what_was_kept_without_them(api, tagged, book, settings):
+    settings.CORE = {"ETAGS": {"ENABLED": False}}
+    api.get("/both/")
+    settings.CORE = {}
+    response = api.get("/both/")
+    assert "Age" in response
+    assert response["ETag"] == tag_of(api, "/books/")
+
+
+def test_reading_costs_no_query_more_for_the_tag(api, tagged, book, django_assert_num_queries):
+    with django_assert_num_queries(4):  # the row, its tags and reviews, and the serializer's own count
+        api.get(f"/books/{book.pk}/")
+    with django_assert_num_queries(4):
+        api.get(f"/plain/{book.pk}/")
+
+
+# --- The decorators, as the document has them ---
+
+
+class CityGetKeyConstructor(KeyConstructor):
+    format = bits.FormatKeyBit()
+    language = bits.LanguageKeyBit()
+
+
+def test_one_function_for_tag_and_cache(api, use, transactional_db):
+    """``@etag`` over ``@cache_response``, sharing a constructor; an explicit function is taken at its word."""
+    calls = []
+
+    class CityView(APIView):
+        permission_classes = (AllowAny,)
+        key_constructor_func = CityGetKeyConstructor(memoize_for_request=True)
+
+        @etag(key_constructor_func)
+        @cache_response(key_func=key_constructor_func)
+        def get(self, request, *args, **kwargs):
+            calls.append(1)
+            return Response(City.objects.all().values_list("name", flat=True))
+
+    use(cities=CityView.as_view())
+    tag = tag_of(api, "/cities/1/")
+    assert api.get("/cities/1/", HTTP_IF_NONE_MATCH=tag).status_code == 304
+    assert tag_of(api, "/cities/1/") == tag
+    assert len(calls) == 1
+
+
+def test_functions_and_methods_by_name(api, use):
+    def calculate_etag(view_instance, view_method, request, args, kwargs):
+        return ".".join([str(len(args)), str(len(kwargs))])
+
+    class ByFunction(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag(etag_func=calculate_etag)
+        def get(self, request, *args, **kwargs):
+            return Response("x")
+
+    class ByName(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag(etag_func="calculate_etag_from_method")
+        def get(self, request, *args, **kwargs):
+            return Response("x")
+
+        def calculate_etag_from_method(self, view_instance, view_method, request, args, kwargs):
+            return f"method.{len(kwargs)}"
+
+    use(function=ByFunction.as_view(), name=ByName.as_view())
+    assert tag_of(api, "/function/1/") == '"0.1"'
+    assert tag_of(api, "/name/1/") == '"method.1"'
+
+
+def test_a_view_without_etag_func_is_tagged_by_its_data(api, use, transactional_db):
+    """The document's ``CityView``: the tag follows the state, which the original's did not."""
+
+    class CityView(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag()
+        def get(self, request, *args, **kwargs):
+            return Response(list(City.objects.values_list("name", flat=True)))
+
+    use(cities=CityView.as_view())
+    before = tag_of(api, "/cities/1/")
+    assert tag_of(api, "/cities/1/") == before
+    City.objects.create(name="Rome")
+    assert tag_of(api, "/cities/1/") != before
+
+
+def test_api_etag_needs_a_function():
+    with pytest.raises(AssertionError, match="etag_func"):
+        api_etag()
+
+
+class BookCustomDestroyView(generics.DestroyAPIView):
+    queryset = Book.objects.all()
+    permission_classes = (AllowAny,)
+
+    @api_etag(etag_func=default_api_object_etag_func)
+    def delete(self, request, *args, **kwargs):
+        Book.objects.get(id=kwargs["pk"]).delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def test_the_documents_destroy_view(api, use, tagged, book):
+    tag = tag_of(api, f"/stored/{book.pk}/")
+    use(destroy=BookCustomDestroyView.as_view())
+    assert api.delete(f"/destroy/{book.pk}/").status_code == 428
+    assert api.delete(f"/destroy/{book.pk}/", HTTP_IF_MATCH='"x"').status_code == 412
+    assert api.delete(f"/destroy/{book.pk}/", HTTP_IF_MATCH=tag).status_code == 204
+
+
+def put_view(**options):
+    class View(generics.UpdateAPIView):
+        queryset = Book.objects.all()
+        serializer_class = BookSerializer
+        permission_classes = (AllowAny,)
+
+        @api_etag(etag_func=default_api_object_etag_func, **options)
+        def put(self, request, *args, **kwargs):
+            return Response(status=status.HTTP_200_OK)
+
+    return View.as_view()
+
+
+def test_the_map_of_preconditions(api, use, book):
+    use(
+        custom=put_view(precondition_map={"PUT": ["X-mycorp-custom"]}),
+        off=put_view(precondition_map={}),
+        default=put_view(precondition_map=None),
+    )
+    assert api.put(f"/custom/{book.pk}/", {}).status_code == 428
+    assert api.put(f"/custom/{book.pk}/", {}, HTTP_X_MYCORP_CUSTOM="1").status_code == 200
+    assert api.put(f"/off/{book.pk}/", {}).status_code == 200
+    assert api.put(f"/default/{book.pk}/", {}).status_code == 428
+    assert PreconditionRequiredException.status_code == 428
+    assert APIETAGProcessor.required["PUT"] == ["If-Match"]
+
+
+def test_methods_and_constructors_of_a_viewset(api, use, book):
+    class ByMethods(TaggedBooks):
+        def object_etag_func(self, **kwargs):
+            return "some key for object"
+
+        def list_etag_func(self, **kwargs):
+            return "some key for list"
+
+    class ByConstructors(StoredBooks):
+        api_object_etag_func = CityGetKeyConstructor()
+        api_list_etag_func = CityGetKeyConstructor()
+
+    use(methods=ByMethods, constructors=ByConstructors)
+    assert tag_of(api, "/methods/") == '"some key for list"'
+    assert tag_of(api, f"/methods/{book.pk}/") == '"some key for object"'
+    assert tag_of(api, "/constructors/") == tag_of(api, f"/constructors/{book.pk}/")
+
+
+def test_the_settings_name_the_functions(api, tagged, book, settings):
+    settings.CORE = {"ETAGS": {"DEFAULT_OBJECT_ETAG_FUNC": f"{__name__}.constant_etag_func"}}
+    assert tag_of(api, f"/books/{book.pk}/") == '"constant"'
+
+
+def constant_etag_func(**kwargs):
+    return "constant"
+
+
+def test_a_default_function_may_be_named_and_called(api, use, book):
+    """It gives the digest of what GET would answer, without the format."""
+
+    class View(TaggedBooks):
+        def object_etag_func(self, **kwargs):
+            return f"mine {default_object_etag_func(**kwargs)}"
+
+    use(books=View, plain=TaggedBooks)
+    digest = tag_of(api, f"/plain/{book.pk}/").strip('"').partition("-")[0]
+    assert tag_of(api, f"/books/{book.pk}/") == f'"mine {digest}"'
+
+
+def test_a_failed_write_is_rolled_back_as_a_whole(api, tagged, book):
+    tag = tag_of(api, f"/books/{book.pk}/")
+    assert api.put(f"/books/{book.pk}/", {"title": ""}, HTTP_IF_MATCH=tag).status_code == 400
+    assert tag_of(api, f"/books/{book.pk}/") == tag
+
+
+def test_plain_responses_are_tagged_by_their_bytes(api, use):
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag()
+        def get(self, request, pk):
+            return HttpResponse(json.dumps(pk))
+
+    use(plain=View.as_view())
+    assert tag_of(api, "/plain/1/") != tag_of(api, "/plain/2/")
+
+
+def test_viewsets_that_answer_no_get_are_compared_by_their_serializer(api, use, book):
+    class WriteOnly(TaggedBooks):
+        retrieve = None
+
+    assert issubclass(CachedTaggedBooks, Books)
+    use(books=TaggedBooks)
+    tag = tag_of(api, f"/books/{book.pk}/")
+    use(books=WriteOnly)
+    assert api.patch(f"/books/{book.pk}/", {"pages": 1}, HTTP_IF_MATCH=tag).status_code == 200
