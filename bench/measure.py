@@ -3,6 +3,7 @@
 import gc
 import statistics
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ TURN = 0.3
 @dataclass(frozen=True)
 class Contender:
     """One way of doing the work. ``once`` does it once and returns what came out, for the comparison.
+
+    It may return a function instead, which is asked for what came out when no time is taken.
 
     ``around`` is entered for each turn, outside of what is timed.
     """
@@ -40,6 +43,8 @@ class Row:
     aim: str = ""
     peer_aim: str = ""
     setup: Callable[[], object] = field(default=lambda: None)  # before every turn, outside of what is timed
+    each_time: bool = False  # set up before every piece of work instead
+    memory: bool = False  # measure the peak of the memory that Python allocates, too
 
 
 def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
@@ -73,17 +78,34 @@ def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
         "milliseconds": {name: _spread([1000 * each for each in values]) for name, values in seconds.items()},
         "to_floor": ratios,
         "peer_to_ours": peer,
+        "peak_mib": {each.name: _peak(row, each) for each in contenders} if row.memory else {},
     }
 
 
 def _result(row: Row, contender: Contender) -> object:
     row.setup()
     with contender.around():
-        return contender.once()
+        result = contender.once()
+        return result() if callable(result) else result
+
+
+def _peak(row: Row, contender: Contender) -> float:
+    """Return the most memory that Python had allocated at one time for the work, in MiB."""
+    row.setup()
+    with contender.around():
+        gc.collect()
+        tracemalloc.start()
+        try:
+            contender.once()
+            return round(tracemalloc.get_traced_memory()[1] / 2**20, 1)
+        finally:
+            tracemalloc.stop()
 
 
 def _times(row: Row) -> int:
     """Return how often the work is done in a turn: what the row asks for, but no turn is longer than ``TURN``."""
+    if row.each_time:
+        return row.times
     row.setup()
     with row.floor.around():
         began = time.perf_counter()
@@ -97,6 +119,8 @@ def _turn(row: Row, contender: Contender, times: int) -> float:
     """Return the seconds that the work takes once, over a turn of many."""
     row.setup()
     once = contender.once
+    if row.each_time:
+        return sum(_piece(row, contender) for _ in range(times)) / times
     with contender.around():
         for _ in range(max(times // 20, 1)):
             once()
@@ -107,6 +131,20 @@ def _turn(row: Row, contender: Contender, times: int) -> float:
             for _ in range(times):
                 once()
             return (time.perf_counter() - began) / times
+        finally:
+            gc.enable()
+
+
+def _piece(row: Row, contender: Contender) -> float:
+    """Return the seconds that the work takes once, after its own setup."""
+    row.setup()
+    with contender.around():
+        gc.collect()
+        gc.disable()
+        try:
+            began = time.perf_counter()
+            contender.once()
+            return time.perf_counter() - began
         finally:
             gc.enable()
 

@@ -9,7 +9,8 @@ from bench.plain.models import Plain
 from bench.watched.models import Watched
 
 
-def _viewset(model: type) -> type[ModelViewSet]:
+def viewset(model: type) -> type[ModelViewSet]:
+    """Return a viewset that lets everybody do everything with the rows of ``model``."""
     meta = type("Meta", (), {"model": model, "fields": ("id", "text", "number", "on")})
     serializer = type("Serializer", (ModelSerializer,), {"Meta": meta})
     members = {
@@ -23,6 +24,6 @@ def _viewset(model: type) -> type[ModelViewSet]:
 
 
 router = SimpleRouter()
-router.register("plain", _viewset(Plain))
-router.register("watched", _viewset(Watched))
+router.register("plain", viewset(Plain))
+router.register("watched", viewset(Watched))
 urlpatterns = router.urls

@@ -31,11 +31,11 @@ def rows() -> list[Row]:
         floor = Contender("floor, plain DRF" if "()" not in name else "floor, plain Django", work(Plain))
         ours = work(Watched)
         parts = [
-            Contender("without the log entry", ours, _core(CHANGES={"LOG": False})),
-            Contender("without the version", ours, _core(CACHING={"ENABLED": False})),
+            Contender("without the log entry", ours, core(CHANGES={"LOG": False})),
+            Contender("without the version", ours, core(CACHING={"ENABLED": False})),
         ]
-        on = Contender(ON, ours, _core())
-        off = Contender(OFF, ours, _core(**{feature: {"ENABLED": False} for feature in READERS}))
+        on = Contender(ON, ours, core())
+        off = Contender(OFF, ours, core(**{feature: {"ENABLED": False} for feature in READERS}))
         found += [
             # The aim is for requests: a bare update() is so short that the log entry, a statement too, doubles it.
             Row(f"{name}, nobody listening", floor, on, parts, aim="" if "()" in name else "≤ 1.3", setup=_empty),
@@ -44,7 +44,7 @@ def rows() -> list[Row]:
     return found
 
 
-def _core(**sections: dict[str, Any]) -> Callable[[], Any]:
+def core(**sections: dict[str, Any]) -> Callable[[], Any]:
     """Return what enters the settings of a contender. Those of the floor are the project's own."""
     core = {name: {**section, **sections.get(name, {})} for name, section in settings.CORE.items()}
     return lambda: override_settings(CORE=core)
