@@ -25,7 +25,7 @@ class QuestionFilter(FilterSet):
 class ChoiceFilter(FilterSet):
     """``?question=``, ``?votes__gte=``, ``?choice_text=``, ``?choice_text__icontains=``."""
 
-    question = ModelChoiceFilter(queryset=visible_questions)
+    question = ModelChoiceFilter(queryset=visible_questions)  # type: ignore[no-untyped-call]
 
     class Meta:
         model = Choice

@@ -1,24 +1,26 @@
 """Holds the serializers of a nested viewset to the parents that its URL names.
 
-The bound serializer is the viewset's own with these rules added: a field that names a parent may be left out; a body
-that names another parent is refused; a new row is linked; a row that is written stays where it is. Whatever goes
-through the viewset's ``get_serializer`` keeps to them, lists included.
+The bound serializer is the viewset's own with these rules added: a field that names a parent may be left out, and is
+then judged as if the body had said what the URL says; a body that names another parent is refused; a new row is
+linked; a row that is written stays where it is. Whatever goes through the viewset's ``get_serializer`` keeps to them,
+lists included.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, router, transaction
 from django.db.models import ForeignObjectRel, Model
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
-from rest_framework.fields import empty
-from rest_framework.relations import ManyRelatedField, RelatedField
 from rest_framework.settings import api_settings
 
-from core.nesting.links import Column, Link, linked
-from core.nesting.uniqueness import repeated
+from core.nesting.links import Link, linked
+from core.nesting.omissions import told
+from core.nesting.statements import fields_of, refusals
+from core.nesting.uniqueness import repeated, repeated_in_block
 
 if TYPE_CHECKING:
     _Serializer = serializers.Serializer[Any]
@@ -26,26 +28,48 @@ else:
     _Serializer = object
 
 CONTEXT = "nesting"
-Refusals = dict[str, list[ErrorDetail]]
 
 
 class StaysUnderParents(_Serializer):
     """Judges what the body says about the parents, and fills in what it leaves out."""
 
+    def bind(self, field_name: str, parent: Any) -> None:
+        """Let a list of new rows be judged as a whole, whatever serializer of lists it is."""
+        super().bind(field_name, parent)
+        if isinstance(parent, serializers.ListSerializer):
+            parent.validators = [*parent.validators, self._judge_block]
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values, with those that link a new row to its parents."""
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
         links = _links(self)
-        if isinstance(data, Mapping):
-            _relax(self, data, links)
-        validated = super().to_internal_value(data)
-        if isinstance(data, Mapping) and isinstance(validated, dict):
-            if refusals := _refusals(self, data, validated, links):
-                raise serializers.ValidationError(refusals)
-            if repetitions := _repetitions(self, validated, links):
+        with told(self, data, links) as whole:
+            validated = super().to_internal_value(whole)
+        if isinstance(validated, dict):
+            if refused := refusals(self, data, validated, links):
+                raise serializers.ValidationError(refused)
+            if repetitions := self._repetitions(validated, links):
                 raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: repetitions})
             if self.instance is None or not self.partial:
-                _fill(validated, links)
+                _fill(self, validated, links)
         return validated
+
+    def _repetitions(self, validated: Mapping[str, Any], links: Sequence[Link]) -> list[ErrorDetail]:
+        model, row = _model(self), self.instance
+        if model is None or (row is None and isinstance(self.parent, serializers.ListSerializer)):
+            return []  # a list of new rows is judged as a whole
+        if row is not None and not isinstance(row, Model):
+            return []  # several rows: only their list serializer knows which of them this one is
+        return repeated(model, row, validated, _unknown(self, links))
+
+    def _judge_block(self, rows: Sequence[Any]) -> None:
+        model, links = _model(self), _links(self)
+        if model is None or self.instance is not None or not all(isinstance(row, Mapping) for row in rows):
+            return
+        if errors := repeated_in_block(model, rows, links, _unknown(self, links)):
+            by_place: Any = {place: {api_settings.NON_FIELD_ERRORS_KEY: details} for place, details in errors.items()}
+            raise serializers.ValidationError(by_place)
 
 
 class LinksToParents(StaysUnderParents):
@@ -94,7 +118,12 @@ def _bound(serializer_class: Any, rules: Any) -> type[Any]:
 
 
 def _links(serializer: Any) -> Sequence[Link]:
-    links: Sequence[Link] = serializer.context[CONTEXT]
+    links: Sequence[Link] | None = serializer.context.get(CONTEXT)
+    if links is None:
+        raise ImproperlyConfigured(
+            f"{type(serializer).__name__} writes under a parent and was not told which: make it by "
+            "get_serializer(...), or give it context=self.get_serializer_context()."
+        )
     return links
 
 
@@ -108,145 +137,29 @@ def _model(serializer: Any) -> type[Model] | None:
     return model
 
 
-# --- Before validation -------------------------------------------------------------------------------------
-
-
-def _relax(serializer: Any, data: Mapping[str, Any], links: Sequence[Link]) -> None:
-    """Make the fields that name a parent optional, as far as the body leaves them out."""
-    for link in links:
-        for field in _fields_of(serializer, link):
-            if not field.read_only and (field.get_value(data) is empty or field.field_name not in data):
-                field.required = False
-                if isinstance(field, ManyRelatedField):
-                    field.allow_empty = True  # a form cannot tell an empty list from none
-
-
-def _fields_of(serializer: Any, link: Link) -> Iterator[Any]:
-    """Yield the serializer's fields that name the parent of ``link``."""
-    names = {name for column in link.columns for name in column.names} | {link.accessor}
-    return (field for field in getattr(serializer, "fields", {}).values() if field.source in names)
-
-
-# --- What the body says ------------------------------------------------------------------------------------
-
-
-def _refusals(
-    serializer: Any, data: Mapping[str, Any], validated: Mapping[str, Any], links: Sequence[Link]
-) -> Refusals:
-    refused = {}
-    for link in links:
-        for name, says_other in _statements(serializer, data, validated, link):
-            if says_other:
-                refused[name] = [
-                    ErrorDetail(
-                        f"This names another parent than the URL, which says {link.parent_name}. "
-                        "Leave it out, or say the same.",
-                        code="other_parent",
-                    )
-                ]
-    return refused
-
-
-def _statements(
-    serializer: Any, data: Mapping[str, Any], validated: Mapping[str, Any], link: Link
-) -> Iterator[tuple[str, bool]]:
-    """Yield each name under which the body speaks of the parent, and whether it means another one."""
-    fields = getattr(serializer, "fields", {})
-    for column in link.columns:
-        for field in _fields_of(serializer, link):
-            if field.source not in column.names:
-                continue
-            if field.read_only and field.field_name in data:
-                yield field.field_name, not _raw_agrees(column, field, data[field.field_name], link.parent)
-            elif not field.read_only and field.get_value(data) is not empty and field.source in validated:
-                yield field.field_name, not _agrees(column, validated[field.source])
-        for name in column.names - set(fields):
-            if name in data:
-                yield name, not _raw_agrees(column, None, data[name], link.parent)
-        # What a part of the same row (source="*") has brought along.
-        for name in column.names.intersection(validated) - {field.source for field in fields.values()}:
-            yield name, not _agrees(column, validated[name])
-    if link.accessor:
-        yield from _many_statements(serializer, data, validated, link)
-
-
-def _many_statements(
-    serializer: Any, data: Mapping[str, Any], validated: Mapping[str, Any], link: Link
-) -> Iterator[tuple[str, bool]]:
-    """Yield the same for a list of parents: it has to hold the URL's, but a new row may leave it empty."""
-    fields = getattr(serializer, "fields", {})
-    for field in _fields_of(serializer, link):
-        if not field.read_only and field.get_value(data) is not empty and field.source in validated:
-            yield field.field_name, not _holds(serializer, field, validated[field.source], link)
-        elif field.read_only and field.field_name in data:
-            yield field.field_name, not _holds(serializer, field, _listed(data, field.field_name), link)
-    for name in {link.accessor, link.path.steps[0].name} - set(fields):
-        if name in data:
-            yield name, not _holds(serializer, None, _listed(data, name), link)
-
-
-def _listed(data: Mapping[str, Any], name: str) -> Any:
-    # A form repeats the name for each value.
-    return data.getlist(name) if hasattr(data, "getlist") else data[name]
-
-
-def _holds(serializer: Any, field: Any, named: Any, link: Link) -> bool:
-    if not isinstance(named, list | tuple | set):
-        named = [] if named is None else [named]
-    if not named:
-        return serializer.instance is None
-    forms = _forms(field.child_relation if isinstance(field, ManyRelatedField) else field, link.parent)
-    return any(one == link.parent if isinstance(one, Model) else str(_key(one, link.parent)) in forms for one in named)
-
-
-def _agrees(column: Column, value: Any) -> bool:
-    # A nested serializer's values: where they lead is seen when the row is saved.
-    return isinstance(value, Mapping) or column.agrees(value)
-
-
-def _raw_agrees(column: Column, field: Any, raw: Any, parent: Model) -> bool:
-    """Judge a value that no serializer field has read, because it is for reading only or for nobody.
-
-    A client that sends back what it has got must not be refused.
-    """
-    key = _key(raw, parent)
-    return column.agrees(key) or (not isinstance(key, Model) and str(key) in _forms(field, column.value))
-
-
-def _key(raw: Any, parent: Model) -> Any:
-    """Return the key in ``raw``, which may be a whole object; one without a key names nobody, so not another."""
-    if not isinstance(raw, Mapping):
-        return raw
-    names = ("id", "pk", parent._meta.pk.name)
-    return next((raw[name] for name in names if name in raw), parent.pk)
-
-
-def _forms(field: Any, parent: Any) -> set[str]:
-    """Return the ways of writing ``parent`` that the API itself uses."""
-    forms = {str(parent.pk)} if isinstance(parent, Model) else {str(parent)}
-    if isinstance(field, RelatedField):
-        forms.add(str(field.to_representation(parent)))
-    return forms
-
-
-def _repetitions(serializer: Any, validated: Mapping[str, Any], links: Sequence[Link]) -> list[ErrorDetail]:
-    model = _model(serializer)
+def _unknown(serializer: Any, links: Sequence[Link]) -> list[Link]:
+    """Return the links whose columns the serializer does not know, and so does not judge itself."""
     known = {field.source for field in serializer.fields.values() if not field.read_only}
-    unknown = [link for link in links if not any(column.names & known for column in link.columns)]
-    return repeated(model, serializer.instance, validated, unknown) if model else []
+    return [link for link in links if not any(column.names & known for column in link.columns)]
 
 
 # --- Linking -----------------------------------------------------------------------------------------------
 
 
-def _fill(validated: dict[str, Any], links: Sequence[Link]) -> None:
+def _fill(serializer: Any, validated: dict[str, Any], links: Sequence[Link]) -> None:
+    """Put the parents into ``validated``, under the names that the serializer's own rules look them up by."""
     for link in links:
+        sources = [field.source for field in fields_of(serializer, link) if not field.read_only]
         for column in link.columns:
-            given = next((validated[name] for name in column.names if name in validated), None)
-            if not isinstance(given, Mapping):
-                for name in column.names:
-                    validated.pop(name, None)
-                validated[column.key] = column.value
+            given = column.names.intersection(validated)
+            if any(isinstance(validated[name], Mapping) for name in given):
+                continue
+            right = {name for name in given if column.agrees(validated[name])}
+            for name in given - right:
+                del validated[name]  # a default, which nobody has said
+            if not right:
+                name = next((source for source in sources if source in column.fillable), column.key)
+                validated[name] = column.value if name == column.key else column.stored
 
 
 def _add(serializer: Any, row: Model) -> None:

@@ -82,6 +82,11 @@ class Column:
         return name
 
     @property
+    def fillable(self) -> frozenset[str]:
+        """The attributes under which a new row can be given the parent, as ``value`` or as ``stored``."""
+        return frozenset({self.key, self.field.attname})
+
+    @property
     def stored(self) -> Any:
         """The value as it stands in the column."""
         return self._stored(self.value)
@@ -114,6 +119,7 @@ class Link:
     columns: tuple[Column, ...] = ()
     accessor: str | None = None
     implied: bool = False
+    named_by: Any = None
 
     @property
     def indirect(self) -> bool:
@@ -126,8 +132,8 @@ class Link:
 
     @property
     def parent_name(self) -> str:
-        """The parent in the words of an error message."""
-        return f"{self.parent._meta.verbose_name} {self.parent.pk}"
+        """The parent in the words of an error message: as the URL names it."""
+        return f"{self.parent._meta.verbose_name} {self.named_by}"
 
 
 def make_link(model: type[Model], lookup: str, parent: Model, named_by: Any, *, implied: bool = False) -> Link:
@@ -140,14 +146,16 @@ def make_link(model: type[Model], lookup: str, parent: Model, named_by: Any, *, 
     steps = path.steps
     if not path.rest and _leads_to(steps[-1], parent):
         columns, accessor = _direct(steps, parent)
-        return Link(lookup, parent, path, {lookup: parent}, columns, accessor, implied)
+        return Link(lookup, parent, path, {lookup: parent}, columns, accessor, implied, named_by)
     if not path.rest and len(steps) > 1 and _leads_to(steps[-2], parent) and steps[-1].concrete:
         # question__slug: the relation makes the link, a field of the parent is what the lookup compares.
         columns, accessor = _direct(steps[:-1], parent)
-        return Link(lookup, parent, path, {lookup: getattr(parent, steps[-1].attname)}, columns, accessor, implied)
+        return Link(
+            lookup, parent, path, {lookup: getattr(parent, steps[-1].attname)}, columns, accessor, implied, named_by
+        )
     columns = () if path.rest or len(steps) > 1 else _plain(model, steps[0], parent, named_by)
     conditions = {column.field.name: column.stored for column in columns} or {lookup: named_by}
-    return Link(lookup, parent, path, conditions, columns, None, implied)
+    return Link(lookup, parent, path, conditions, columns, None, implied, named_by)
 
 
 def _leads_to(step: Any, parent: Model) -> bool:

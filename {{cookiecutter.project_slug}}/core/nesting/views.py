@@ -38,9 +38,10 @@ class UnderParents(InFront, _ViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer 404 before any action runs, unless the caller may see every parent that the URL names."""
+        self._turned_away = not core_settings.ROUTERS.ENABLED
+        if self._turned_away:
+            raise NotFound
         try:
-            if not core_settings.ROUTERS.ENABLED:
-                raise NotFound
             super().initial(request, *args, **kwargs)
             self.parent_objects  # noqa: B018 - finding them is the check
         except Exception:

@@ -2,8 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, transaction
 from rest_framework import serializers
+from rest_framework.authtoken.models import Token
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
@@ -32,6 +34,16 @@ def refusal(response, parent):
             f"This names another parent than the URL, which says {parent}. Leave it out, or say the same."
         ]
     return sorted(errors)
+
+
+def closed(value):
+    raise serializers.ValidationError("This is closed.")
+
+
+def renamed(field):
+    """Return the field for use under a name that is not the model's."""
+    kwargs = {"source": "region", **field._kwargs}
+    return type(field)(*field._args, **kwargs)
 
 
 class TestCreating:
@@ -119,6 +131,43 @@ class TestCreating:
         assert api.post(f"/regions/{north.pk}/cities/", {"region": "777"}).status_code == 201
         assert City.objects.get(name="777").region == north
 
+    @pytest.mark.parametrize(
+        ("told", "accepted"),
+        [
+            ({"country_code": "north"}, True),
+            ({"country_code": "south"}, False),
+            ({"url": "http://testserver/regions/1/"}, True),
+            ({"url": "http://testserver/regions/2/"}, False),
+            ({"owner": {"username": "ann"}}, True),
+            ({"owner": {"username": "bob"}}, False),
+            ({"country_code": "north", "name": "South"}, False),
+            ({"id": 1, "name": "as it was called before"}, True),
+            ({"id": 2, "country_code": "north"}, False),
+            ({"unheard": "of"}, True),
+            ({}, True),
+            (True, False),
+        ],
+    )
+    def test_an_object_in_the_body_tells_which_parent_it_means(self, api, atlas, north, told, accepted):
+        Region.objects.update(owner=User.objects.create(username="ann"))
+
+        class Told(serializer_of(Region, "url", "country_code", "name", "owner")):
+            url = serializers.HyperlinkedIdentityField("region-detail")
+            owner = serializer_of(User, "username")()
+
+        assert north.pk == 1
+        bodies = [{"name": "new", "region": told}]
+        for fields in ({"region": Told(read_only=True)}, {}):
+            known = serializer_of(City, "id", "name", *fields, **fields)
+            atlas(city={"serializer_class": known})
+            if fields or not {"url", "owner"} & set(told if isinstance(told, dict) else ()):
+                response = api.post(f"/regions/{north.pk}/cities/", bodies[0], format="json")
+                if accepted:
+                    assert response.status_code == 201, response.content
+                else:
+                    assert refusal(response, f"region {north.pk}") == ["region"]
+                City.objects.filter(name="new").delete()
+
     def test_rules_for_unique_sets_know_the_parent(self, api, atlas, north, south):
         atlas()
         response = api.post(f"/regions/{north.pk}/cities/", {"name": "north-1"})
@@ -157,7 +206,7 @@ class TestCreating:
         assert [row["name"] for row in api.get("/regions/south/cities/").json()] == ["south-1", "south-2"]
         assert api.post("/regions/south/cities/", {"name": "new"}).json() == {"region": south.pk, "name": "new"}
         refused = api.post("/regions/south/cities/", {"name": "other", "region": north.pk})
-        assert refusal(refused, f"region {south.pk}") == ["region"]
+        assert refusal(refused, "region south") == ["region"]  # as the URL says it
 
     def test_lists_are_held_to_the_parent_row_by_row(self, api, atlas, north, south):
         def create(view, request, *args, **kwargs):
@@ -231,6 +280,234 @@ class TestCreating:
 
         atlas(city={"merge": merge})
         assert api.post(f"/regions/{north.pk}/cities/merge/", {"region": south.pk}).json() == {"region": south.pk}
+
+
+class TestWhatTheBodyLeavesOut:
+    """The rules that the flat route has for the parent's field hold for the parent that the URL names."""
+
+    @pytest.fixture
+    def both(self, serve, north):
+        """Serve cities under regions and by themselves."""
+
+        def serve_both(serializer_class, **attributes):
+            cities = viewset_of(serializer_class, **attributes)
+            router = ExtendedSimpleRouter()
+            router.register("regions", viewset_of(serializer_of(Region, "id"))).register(
+                "cities", cities, "c", ["region"]
+            )
+            router.register("cities", cities)
+            serve(router.urls)
+            return "/cities/", f"/regions/{north.pk}/cities/"
+
+        return serve_both
+
+    RULED = (
+        serializers.PrimaryKeyRelatedField(queryset=Region.objects.filter(name="South")),
+        serializers.SlugRelatedField("country_code", queryset=Region.objects.filter(name="South")),
+        serializers.PrimaryKeyRelatedField(queryset=Region.objects.all(), validators=[closed]),
+        serializers.PrimaryKeyRelatedField(queryset=Region.objects.all(), required=False, validators=[closed]),
+        serializers.IntegerField(source="region_id", validators=[closed]),
+    )
+
+    @pytest.mark.parametrize("field", RULED, ids=["queryset", "slug", "validator", "optional", "column"])
+    def test_the_fields_own_rules_hold_whether_named_or_not(self, api, both, north, field):
+        flat, nested = both(serializer_of(City, "name", "area", area=renamed(field)))
+        named = api.post(flat, {"name": "new", "area": "north" if "Slug" in repr(field) else north.pk})
+        assert named.status_code == 400
+        for body in ({"name": "new"}, {"name": "new", **({"area": north.pk} if "Slug" not in repr(field) else {})}):
+            response = api.post(nested, body)
+            assert (response.status_code, response.json()) == (400, named.json())
+        assert not City.objects.filter(name="new").exists()
+
+    def test_a_method_that_validates_the_field_is_called(self, api, both, north):
+        class Ruled(serializer_of(City, "name", "region")):
+            def validate_region(self, value):
+                raise serializers.ValidationError(f"{value.name} is closed.")
+
+        _, nested = both(Ruled)
+        assert api.post(nested, {"name": "new"}).json() == {"region": ["North is closed."]}
+        city = north.cities.first()
+        assert api.put(f"{nested}{city.pk}/", {"name": "new"}).json() == {"region": ["North is closed."]}
+        assert api.patch(f"{nested}{city.pk}/", {"name": "new"}).status_code == 200
+
+    def test_an_update_is_silent_about_what_the_flat_route_lets_it_leave_out(self, api, both, north):
+        field = serializers.PrimaryKeyRelatedField(queryset=Region.objects.none(), required=False)
+        flat, nested = both(serializer_of(City, "name", "region", region=field))
+        city = north.cities.first()
+        for url in (flat, nested):
+            assert api.put(f"{url}{city.pk}/", {"name": "renamed"}).status_code == 200
+        assert api.post(nested, {"name": "new"}).status_code == 400
+
+    def test_a_field_that_shows_more_than_it_takes_is_filled(self, api, both, north):
+        class Shows(serializers.PrimaryKeyRelatedField):
+            def use_pk_only_optimization(self):
+                return False
+
+            def to_representation(self, value):
+                return {"name": value.name}
+
+        _, nested = both(serializer_of(City, "name", "region", region=Shows(queryset=Region.objects.all())))
+        assert api.post(nested, {"name": "new"}).json() == {"name": "new", "region": {"name": "North"}}
+
+    def test_rules_find_the_values_under_the_names_of_the_serializer(self, api, both, north):
+        class ByKey(serializer_of(City, "name", "region_id")):
+            region_id = serializers.IntegerField()
+
+            def validate(self, attrs):
+                assert attrs["region_id"] == north.pk
+                assert "region" not in attrs
+                return attrs
+
+        flat, nested = both(ByKey)
+        for number, (url, body) in enumerate(
+            [(flat, {"region_id": north.pk}), (nested, {"region_id": north.pk}), (nested, {})]
+        ):
+            response = api.post(url, {"name": f"new {number}", **body})
+            assert response.status_code == 201, response.content
+        assert north.cities.filter(name__startswith="new").count() == 3
+
+    def test_a_hidden_default_gives_way_to_the_url(self, api, both, north, south):
+        field = serializers.HiddenField(default=lambda: south)
+        _, nested = both(serializer_of(City, "name", "region", region=field))
+        assert api.post(nested, {"name": "new"}).status_code == 201
+        assert City.objects.get(name="new").region == north
+
+    def test_the_request_keeps_its_own_data(self, api, both, north):
+        seen = []
+
+        def perform_create(view, serializer):
+            seen.append(dict(view.request.data))
+            serializer.save()
+
+        _, nested = both(serializer_of(City, "name", "region"), perform_create=perform_create)
+        assert api.post(nested, {"name": "new"}, format="json").status_code == 201
+        assert seen == [{"name": "new"}]
+
+    @pytest.mark.parametrize("region", ["", "left out"])
+    def test_a_select_that_a_form_leaves_blank_counts_as_left_out(self, api, atlas, north, region):
+        atlas()
+        city = north.cities.first()
+        blank = {"city": ""} if region == "" else {}
+        url = f"/regions/{north.pk}/cities/{city.pk}/streets/"
+        made = api.post(url, {"name": "new", **blank}, format="multipart")
+        assert made.status_code == 201, made.content
+        changed = api.patch(f"{url}{made.json()['id']}/", {"name": "renamed", **blank}, format="multipart")
+        assert changed.json()["city"] == city.pk
+        assert api.post(url, {"name": "new", "city": ""}, format="json").status_code == 400
+
+    def test_a_parent_that_has_its_only_row_already_is_a_400(self, api, serve, stranger):
+        users = viewset_of(serializer_of(User, "id"), queryset=User.objects.all())
+        for names in (("user", "key"), ("key",)):
+            tokens = viewset_of(serializer_of(Token, *names), queryset=Token.objects.all())
+            router = ExtendedSimpleRouter()
+            router.register("users", users).register("tokens", tokens, "token", ["user"])
+            serve(router.urls)
+            url = f"/users/{stranger.pk}/tokens/"
+            Token.objects.all().delete()
+            assert api.post(url, {"key": "a"}).status_code == 201
+            refused = api.post(url, {"key": "b"})
+            assert refused.status_code == 400
+            under = "user" if "user" in names else "non_field_errors"
+            assert refused.json() == {under: ["Token with this User already exists."]}
+
+    @pytest.mark.parametrize("named", [{}, {"labels": []}, {"labels": [1]}])
+    def test_a_list_of_parents_is_ruled_too(self, api, serve, north, named):
+        label = Label.objects.create(pk=1, name="locked")
+        field = serializers.PrimaryKeyRelatedField(many=True, queryset=Label.objects.exclude(name="locked"))
+        cities = viewset_of(serializer_of(City, "region", "name", "labels", labels=field))
+        router = ExtendedSimpleRouter()
+        router.register("labels", viewset_of(serializer_of(Label, "id"))).register("cities", cities, "c", ["labels"])
+        serve(router.urls)
+        response = api.post(f"/labels/{label.pk}/cities/", {"region": north.pk, "name": "new", **named}, format="json")
+        assert response.status_code == 400
+        assert response.json() == {"labels": ['Invalid pk "1" - object does not exist.']}
+
+    def test_a_field_with_rows_of_its_own_costs_one_query_more(self, api, both, django_assert_num_queries):
+        plain, ruled = Region.objects.all(), Region.objects.filter(hidden=False)
+        for queryset, queries in ((plain, 3), (ruled, 4)):  # the region, (the rule,) the unique set, the row
+            field = serializers.PrimaryKeyRelatedField(queryset=queryset)
+            _, nested = both(serializer_of(City, "name", "region", region=field))
+            with django_assert_num_queries(queries):
+                assert api.post(nested, {"name": f"new {queries}"}).status_code == 201
+
+    def test_a_serializer_that_was_not_told_of_the_parents_says_so(self, api, both):
+        def create(view, request, *args, **kwargs):
+            serializer = view.get_serializer_class()(data=request.data)
+            serializer.is_valid(raise_exception=True)
+
+        _, nested = both(serializer_of(City, "name"), create=create)
+        with pytest.raises(ImproperlyConfigured, match="writes under a parent and was not told which"):
+            api.post(nested, {"name": "new"})
+
+
+class TestLists:
+    """``many=True``: each row is judged as if it came alone, at the price of one."""
+
+    @pytest.fixture
+    def url(self, serve, north):
+        def serve_lists(*names, lookup="region", parent=Region, **declared):
+            def create(view, request, *args, **kwargs):
+                serializer = view.get_serializer(data=request.data, many=True)
+                serializer.is_valid(raise_exception=True)
+                serializer.save()
+                return Response(serializer.data, status=201)
+
+            @action(detail=False, methods=["put"])
+            def all_at_once(view, request):
+                serializer = view.get_serializer(view.get_queryset(), data=request.data, many=True)
+                serializer.is_valid(raise_exception=True)
+                serializer.save()
+                return Response(serializer.data)
+
+            class Rows(serializers.ListSerializer):
+                def update(self, instance, validated_data):
+                    return [self.child.update(*pair) for pair in zip(instance, validated_data, strict=True)]
+
+            serializer_class = serializer_of(City, "name", *names, **declared)
+            serializer_class.Meta.list_serializer_class = Rows
+            cities = viewset_of(serializer_class, create=create, all_at_once=all_at_once)
+            router = ExtendedSimpleRouter()
+            router.register("above", viewset_of(serializer_of(parent, "id"))).register("cities", cities, "c", [lookup])
+            serve(router.urls)
+            return f"/above/{north.pk}/cities/"
+
+        return serve_lists
+
+    def test_rows_can_be_written_that_the_serializer_does_not_know_the_parent_of(self, api, url, north):
+        rows = [{"name": "north-1"}, {"name": "renamed"}]
+        assert api.put(f"{url()}all_at_once/", rows, format="json").json() == rows
+        assert [city.name for city in north.cities.all()] == ["north-1", "renamed"]
+
+    def test_one_row_does_not_relax_the_rules_for_the_next(self, api, url, north):
+        label = Label.objects.create(pk=north.pk, name="new")
+        field = serializers.PrimaryKeyRelatedField(many=True, queryset=Label.objects.all(), allow_empty=False)
+        labelled = url("region", "labels", lookup="labels", parent=Label, labels=field)
+        rows = [{"name": "new", "region": north.pk}, {"name": "other", "region": north.pk, "labels": []}]
+        refused = api.post(labelled, rows, format="json")
+        assert (refused.status_code, refused.json()) == (400, {"1": {"labels": ["This list may not be empty."]}})
+        assert api.post(labelled, rows[:1], format="json").status_code == 201
+        assert label.cities.count() == 1
+
+    def test_a_row_that_is_there_already_is_named(self, api, url, north):
+        response = api.post(url(), [{"name": "new"}, {"name": "north-1"}], format="json")
+        assert response.status_code == 400
+        assert response.json() == {"1": {"non_field_errors": ["City with this Region and Name already exists."]}}
+        assert not City.objects.filter(name="new").exists()
+
+    @pytest.mark.parametrize("names", [(), ("region",)])
+    def test_two_equal_rows_in_one_body_are_refused(self, api, url, names):
+        response = api.post(url(*names), [{"name": "new"}, {"name": "new"}], format="json")
+        assert response.status_code == 400
+        assert response.json() == {"1": {"non_field_errors": ["City with this Region and Name already exists."]}}
+
+    def test_a_block_costs_what_a_row_costs(self, api, url, north, django_assert_num_queries):
+        ruled = serializers.PrimaryKeyRelatedField(queryset=Region.objects.filter(hidden=False))
+        rows = [{"name": f"new {number}"} for number in range(20)]
+        with django_assert_num_queries(2 + 20):  # the region, the unique set, the rows
+            assert api.post(url(), rows, format="json").status_code == 201
+        north.cities.all().delete()
+        with django_assert_num_queries(2 + 40):  # the region, the rule, and DRF's own check of the set for each row
+            assert api.post(url("region", region=ruled), rows, format="json").status_code == 201
 
 
 class TestUpdating:
