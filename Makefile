@@ -81,11 +81,13 @@ check: $(INSTALLED)  ## check everything static: the template's own code, the pr
 
 # The peers live in an environment of their own.
 BENCH_VENV ?= .bench-venv
+# The services only if somebody names them: their defaults may not be there.
+given = $(if $(filter-out file,$(origin $(1))),$($(1)))
 
 bench: $(INSTALLED)  ## measure; ONLY=writes for one part, POSTGRES= and REDIS= for what to measure on
 	@test -x $(BENCH_VENV)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH_VENV)
 	@$(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python -r $(VENV)/requirements.txt -r bench/requirements.txt
-	@ONLY=$(ONLY) POSTGRES=$(POSTGRES) REDIS=$(REDIS) $(BENCH_VENV)/bin/python -m bench
+	@ONLY=$(ONLY) POSTGRES=$(call given,POSTGRES) REDIS=$(call given,REDIS) $(BENCH_VENV)/bin/python -m bench
 
 CHECKED := hooks scripts tests $(wildcard bench)
 

@@ -30,7 +30,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         template = Path(folder) / "template"
         # Without what tests and linters leave behind: cookiecutter would take it for a part of the project.
-        left = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", ".hypothesis", ".*venv*", ".demo", "*.sqlite3*")
+        left = shutil.ignore_patterns(
+            ".git", ".*_cache", "__pycache__", ".hypothesis", ".*venv*", ".demo", "*.sqlite3*"
+        )
         shutil.copytree(HERE.parent, template, ignore=left)
         project = cookiecutter(str(template), no_input=True, output_dir=folder, accept_hooks=False)
         for part in parts:
@@ -81,8 +83,8 @@ def measure(part: str, project: Path, database: str, url: str) -> "list[dict[str
         "LOG_LEVEL": "ERROR",
         "PYTHONWARNINGS": "ignore",
     }
-    if "REDIS" in os.environ:
-        environment |= {"REDIS_URL": os.environ["REDIS"], "REDIS_PREFIX": f"bench-{uuid.uuid4().hex[:8]}"}
+    if redis := os.environ.get("REDIS"):
+        environment |= {"REDIS_URL": redis, "REDIS_PREFIX": f"bench-{uuid.uuid4().hex[:8]}"}
     command = [sys.executable, "-m", "bench.part", part]
     output = subprocess.run(command, cwd=project, env=environment, stdout=subprocess.PIPE, check=True).stdout
     return [{"part": part, "database": database, **row} for row in json.loads(output)]

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 ROUNDS = 7
+TURN = 0.3
+"""Seconds that a turn of the floor may take."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,14 @@ def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
     """Measure ``row``; return plain data: seconds and ratios, with median, minimum and maximum."""
     contenders = [row.floor, row.ours, *([row.peer] if row.peer else []), *row.others]
     results = [_result(row, each) for each in contenders]
+    times = _times(row)
     same = all(result == results[0] for result in results)
     seconds: dict[str, list[float]] = {each.name: [] for each in contenders}
     for number in range(rounds):
         # Whoever comes first in a round may profit or suffer from it: each does in turn.
         first = number % len(contenders)
         for each in (*contenders[first:], *contenders[:first]):
-            seconds[each.name].append(_turn(row, each))
+            seconds[each.name].append(_turn(row, each, times))
     floor = seconds[row.floor.name]
     ratios = {
         each.name: _spread([mine / base for mine, base in zip(seconds[each.name], floor, strict=True)])
@@ -79,20 +82,31 @@ def _result(row: Row, contender: Contender) -> object:
         return contender.once()
 
 
-def _turn(row: Row, contender: Contender) -> float:
+def _times(row: Row) -> int:
+    """Return how often the work is done in a turn: what the row asks for, but no turn is longer than ``TURN``."""
+    row.setup()
+    with row.floor.around():
+        began = time.perf_counter()
+        for _ in range(5):
+            row.floor.once()
+        once = (time.perf_counter() - began) / 5
+    return max(min(row.times, int(TURN / once)), 5)
+
+
+def _turn(row: Row, contender: Contender, times: int) -> float:
     """Return the seconds that the work takes once, over a turn of many."""
     row.setup()
     once = contender.once
     with contender.around():
-        for _ in range(max(row.times // 20, 1)):
+        for _ in range(max(times // 20, 1)):
             once()
         gc.collect()
         gc.disable()
         try:
             began = time.perf_counter()
-            for _ in range(row.times):
+            for _ in range(times):
                 once()
-            return (time.perf_counter() - began) / row.times
+            return (time.perf_counter() - began) / times
         finally:
             gc.enable()
 

@@ -15,6 +15,7 @@ from bench.watched.models import Watched
 
 READERS = ("CACHING", "REACTIVE", "BINDINGS")
 ON = "ours, every feature on"
+FIRST = 10**9  # the row that is changed; a sequence does not come that far
 OFF = "ours, CACHING, REACTIVE and BINDINGS off"
 
 
@@ -52,7 +53,7 @@ def _core(**sections: dict[str, Any]) -> Callable[[], Any]:
 def _empty() -> None:
     for model in (Plain, Watched):
         model._base_manager.all()._raw_delete("default")
-        model(pk=1, text="first").save(force_insert=True)
+        model(pk=FIRST, text="first").save(force_insert=True)
 
 
 def _requests(model: type) -> tuple[RequestFactory, Callable[[Any], Any], str]:
@@ -66,7 +67,7 @@ def _patch(model: type) -> Callable[[], object]:
     body = json.dumps({"number": 3})
 
     def once() -> object:
-        response = respond(factory.patch(f"{url}1/", body, content_type="application/json"))
+        response = respond(factory.patch(f"{url}{FIRST}/", body, content_type="application/json"))
         return response.status_code, response.content
 
     return once
@@ -95,6 +96,6 @@ def _post(model: type) -> Callable[[], object]:
 
 def _update(model: type) -> Callable[[], object]:
     def once() -> object:
-        return model.objects.filter(pk=1).update(number=4)
+        return model.objects.filter(pk=FIRST).update(number=4)
 
     return once

@@ -9,10 +9,10 @@ methods call the synchronous ones.
 """
 
 from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import signals
 from django.db.models.deletion import Collector
 
@@ -35,7 +35,7 @@ class TrackedQuerySet(models.QuerySet[_Row]):
         if layout is None:
             return super().update(**kwargs)
         self._for_write = True
-        with transaction.atomic(using=self.db, savepoint=False), _returning(self, layout) as observed:
+        with _in_transaction(self.db), _returning(self, layout) as observed:
             rows = super().update(**kwargs)
             if observed.rows is not None:
                 rows = observed.rows
@@ -69,9 +69,9 @@ class TrackedQuerySet(models.QuerySet[_Row]):
         rows.query.select_related = False
         rows.query.clear_ordering(force=True)
         collector = _TrackedCollector(using=rows.db, origin=self)
-        with transaction.atomic(using=rows.db, savepoint=False):
-            collector.collect(rows)
-            result: tuple[int, dict[str, int]] = collector.delete()
+        # Outside of atomic, as Django does it: who catches ProtectedError may go on with the transaction.
+        collector.collect(rows)
+        result: tuple[int, dict[str, int]] = collector.delete()
         self._result_cache = None
         return result
 
@@ -83,7 +83,7 @@ class TrackedQuerySet(models.QuerySet[_Row]):
         layout = watched.get(self.model)
         if layout is None or using is None:
             return super()._raw_delete(using)
-        with transaction.atomic(using=using, savepoint=False), _returning(self, layout, using) as observed:
+        with _in_transaction(using), _returning(self, layout, using) as observed:
             rows = super()._raw_delete(using)
             pks = None
             if observed.rows is not None:
@@ -111,7 +111,7 @@ class TrackedQuerySet(models.QuerySet[_Row]):
         self._for_write = True
         objs = list(objs)
         keyed = [obj for obj in objs if obj.pk is not None]
-        with transaction.atomic(using=self.db, savepoint=False), _returning(self, layout) as observed:
+        with _in_transaction(self.db), _returning(self, layout) as observed:
             created = super().bulk_create(objs, *arguments)
             table = layout.own.table
             if ignore_conflicts:
@@ -154,6 +154,11 @@ class _TrackedCollector(Collector):
 def _is_heard(signal: Any, model: Model) -> bool:
     """Tell whether anybody but ourselves has connected to ``signal`` for ``model``."""
     return any(receiver != HANDLERS and sender in {id(model), id(None)} for (receiver, sender), *_ in signal.receivers)
+
+
+def _in_transaction(using: str) -> AbstractContextManager[Any]:
+    """Open a transaction, unless one is open: an inner ``atomic`` would mark it for rollback on any mistake."""
+    return nullcontext() if connections[using].in_atomic_block else transaction.atomic(using=using)
 
 
 def _returning(

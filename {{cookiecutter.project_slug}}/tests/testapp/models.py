@@ -65,6 +65,12 @@ class Label(models.Model):
     note = models.CharField(max_length=50, default="")
 
 
+class Keeper(models.Model):
+    """Keeps its tag from being deleted."""
+
+    tag = models.ForeignKey(Tag, models.PROTECT)
+
+
 class Shelf(models.Model):
     """Joined to tags by a model somebody wrote."""
 

@@ -127,7 +127,8 @@ def bulk_create_or_update(n):
 
 def bulk_create_or_update_by_key(n):
     notes = [Note(pk=note.pk, text=f"up{n}", size=-1) for note in picks(Note, n)]
-    notes.append(Note(pk=10_000_000 + n, text="new", size=-1))
+    if 10_000_000 + n not in {note.pk for note in notes}:  # PostgreSQL refuses to meet a row twice in a statement
+        notes.append(Note(pk=10_000_000 + n, text="new", size=-1))
     Note.objects.bulk_create(notes, update_conflicts=True, unique_fields=["pk"], update_fields=["text"])
 
 

@@ -69,7 +69,7 @@ def told_truly(table, kind, told, old, rows, kinds):
 
 @pytest.mark.django_db(transaction=True)
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @example(
     program=[

@@ -5,8 +5,10 @@ import threading
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.core.exceptions import FieldDoesNotExist
 from django.core.management import call_command
 from django.db import IntegrityError, connection, connections, transaction
+from django.db.models import ProtectedError
 from django.test import TestCase, override_settings
 
 from core.changes import changes_committed, record_change
@@ -14,7 +16,7 @@ from core.changes.order import Turnstile
 from core.models import ChangeLogEntry
 from polls.models import Choice, Question
 from tests import threads
-from tests.testapp.models import Note, Tag
+from tests.testapp.models import Cafe, Keeper, Note, Tag
 
 transactional = pytest.mark.django_db(transaction=True)
 
@@ -70,6 +72,23 @@ def test_set_rollback_and_durable_are_followed(ear):
         Tag.objects.create(name="durable")
     assert len(ear) == 1
     assert ChangeLogEntry.objects.count() == 1
+
+
+@transactional
+def test_a_refused_write_does_not_spoil_the_transaction(ear):
+    """What Django refuses before it writes may be caught within a transaction, which goes on."""
+    cafe = Cafe.objects.create(name="a")
+    Keeper.objects.create(tag=Tag.objects.create(name="kept"))
+    ear.clear()
+    with transaction.atomic():
+        with pytest.raises(FieldDoesNotExist):
+            Tag.objects.update(nothing=1)
+        with pytest.raises(ValueError, match="multi-table"):
+            Cafe.objects.bulk_create([Cafe(name="b")])
+        with pytest.raises(ProtectedError):
+            Tag.objects.all().delete()
+        cafe.save()
+    assert len(ear) == 1
 
 
 @transactional
