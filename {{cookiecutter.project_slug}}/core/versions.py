@@ -108,14 +108,19 @@ def raise_versions(tables: Iterable[str], using: str = DEFAULT_DB_ALIAS) -> bool
         attempt = next(_attempts)
         for each in keys:  # nobody may trust them until it is done
             _unraised.setdefault(each, set()).add(attempt)
-    return _raise({each: {attempt} for each in keys})
+        waiting = _waiting()  # what failed before goes along
+    return _raise(waiting)
 
 
 def repair() -> bool:
     """Raise the versions that could not be raised; return whether all is well now."""
     with _lock:
-        waiting = {each: set(attempts) for each, attempts in _unraised.items()}
+        waiting = _waiting()
     return not waiting or _raise(waiting)
+
+
+def _waiting() -> dict[str, set[int]]:
+    return {each: set(attempts) for each, attempts in _unraised.items()}
 
 
 async def keep_repairing() -> None:

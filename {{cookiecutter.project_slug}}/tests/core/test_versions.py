@@ -120,10 +120,10 @@ def test_the_next_raise_makes_up_for_one_that_failed(monkeypatch):
     assert versions.read(["a"])["a"] != before["a"]
 
 
-async def test_a_server_repairs_by_itself(monkeypatch):
+async def test_a_server_repairs_by_itself(monkeypatch, settings):
     """The server's job raises what could not be raised as soon as the cache works."""
-    monkeypatch.setattr(versions, "REPAIR_INTERVAL", 0.01)
-    versions._unraised.add(("default", "a"))
+    settings.CORE = {**settings.CORE, "CACHING": {"REPAIR_INTERVAL": 0.1}}
+    versions._unraised[versions.key("a")] = {0}
     repair = versions.repair
     monkeypatch.setattr(versions, "repair", lambda: (repair(), threads.close_caches()))
     job = asyncio.create_task(versions.keep_repairing())

@@ -141,4 +141,10 @@ def test_so_it_does_when_helpers_take_part(clients, author, items):
     finally:
         workers.PATIENCE = patience
     got = [(each["code"], sorted((h["key"], h["value"]) for h in each["headers"]), each["body"]) for each in results]
-    assert got == wanted
+    assert [without_age(each) for each in got] == [without_age(each) for each in wanted]
+
+
+def without_age(answer):
+    """Which of two equal reads at the same time fills the cache, and which is served from it, is open."""
+    code, headers, body = answer
+    return code, [(name, value) for name, value in headers if name != "Age"], body
