@@ -21,7 +21,7 @@ export PATH := $(BIN):$(PATH)
 export DOCKER POSTGRES REDIS
 
 .DEFAULT_GOAL := help
-.PHONY: bench help setup demo test test-template test-generation test-services test-containers check format clean
+.PHONY: bench help setup demo test test-template test-generation test-newest test-services test-containers check format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -56,7 +56,11 @@ test-template: $(INSTALLED)
 
 test-generation: $(INSTALLED)
 	@echo "==> Testing the generation of projects, and a generated project as its users use it"
-	@$(PYTEST) -m "not containers and not services" $(ARGS)
+	@$(PYTEST) -m "not containers and not newest and not services" $(ARGS)
+
+test-newest: $(INSTALLED)  ## run a generated project's tests and checks on the newest Django and Python, set up with pip
+	@echo "==> Testing a generated project on the newest Django"
+	@$(BIN)/python -m pytest -q -m newest -rs $(ARGS)
 
 test-services: $(INSTALLED)  ## run the project's tests on PostgreSQL and Redis
 	@$(BIN)/python scripts/services.py $(POSTGRES) $(REDIS) && { \

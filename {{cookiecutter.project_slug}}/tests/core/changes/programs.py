@@ -83,7 +83,6 @@ def queryset_delete_leaf(n):
 
 
 def raw_delete(n):
-    Label.objects.all()._raw_delete("default") if n % 2 else None
     rows = Note.objects.filter(size=n % 7)
     rows._raw_delete(rows.db)
 
