@@ -30,7 +30,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         template = Path(folder) / "template"
         # Without what tests and linters leave behind: cookiecutter would take it for a part of the project.
-        left = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", ".hypothesis", ".*venv*", ".demo", "*.sqlite3*")
+        left = shutil.ignore_patterns(
+            ".git", ".*_cache", "__pycache__", ".hypothesis", ".*venv*", ".demo", "*.sqlite3*"
+        )
         shutil.copytree(HERE.parent, template, ignore=left)
         project = cookiecutter(str(template), no_input=True, output_dir=folder, accept_hooks=False)
         for part in parts:

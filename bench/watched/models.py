@@ -1,8 +1,7 @@
 """The same table as the floors', watched by the change stream."""
 
-from core.changes import TrackedManager
-
 from bench.plain.models import Row
+from core.changes import TrackedManager
 
 
 class Watched(Row):
