@@ -27,9 +27,7 @@ class Urls:
     """The endpoints of these rows only: a URLconf needs no module."""
 
     router = SimpleRouter()
-    ours: Any = type(
-        "Ours", (ListCreateModelMixin, ListUpdateModelMixin, ListDestroyModelMixin, viewset(Watched)), {}
-    )
+    ours: Any = type("Ours", (ListCreateModelMixin, ListUpdateModelMixin, ListDestroyModelMixin, viewset(Watched)), {})
     router.register("bulk/ours", ours, "ours")
     router.register("bulk/extensions", type("Theirs", (PeerDestroy, PeerUpdate, viewset(Plain)), {}), "extensions")
     router.register("bulk/posting", type("Posting", (BulkCreateModelMixin, viewset(Plain)), {}), "posting")

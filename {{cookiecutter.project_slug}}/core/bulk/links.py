@@ -8,6 +8,7 @@ from django.db.models import Model
 from core.bulk.foresight import block_size
 from core.bulk.payload import blocks, link_changes
 from core.changes import record_change
+from core.changes.capture import is_excluded
 
 
 def set_links(rows: Sequence[Model], values: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
@@ -31,7 +32,6 @@ class _Ends:
 
     def __init__(self, manager: Any) -> None:
         self.through: Any = manager.through
-        self.using: str = manager.db_for_write if hasattr(manager, "db_for_write") else ""
         self.source = self.through._meta.get_field(manager.source_field_name)
         self.target = self.through._meta.get_field(manager.target_field_name)
         field = self.through._meta.auto_created._meta.get_field(_declared(manager))
@@ -83,7 +83,7 @@ def _announce(ends: _Ends, touched: Sequence[tuple[Any, Any]], using: str) -> No
     """Tell the change stream that both ends were updated, as it hears it of Django's own ways to set links."""
     for place, field in enumerate((ends.source, ends.target)):
         model, name = field.related_model, ends.names[place]
-        if touched and name is not None:
+        if touched and name is not None and not is_excluded(model):
             known = field.target_field.primary_key
             keys = tuple(dict.fromkeys(pair[place] for pair in touched)) if known else None
             record_change(model, "updated", keys, [name], using)

@@ -64,9 +64,10 @@ class BulkMixin(_ViewSet):
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         """Call the action what it is for a single row: whoever may not do that may not do this."""
         initialized = super().initialize_request(request, *args, **kwargs)
-        self.bulk_action = self.action
-        if self.action in _SINGLE:
-            self.action = _SINGLE[self.action]
+        action: str | None = getattr(self, "action", None)  # generic views have none
+        self.bulk_action = action
+        if action in _SINGLE:
+            self.action = _SINGLE[action]
             self.detail = True  # the queryset and the serializer of single rows, where they are others
         return initialized
 

@@ -176,6 +176,30 @@ def test_only_the_list_itself_takes_bulk_verbs(verbs, crowd, url):
     assert Person.objects.count() == 2
 
 
+def test_a_generic_view_calls_the_action_by_name(serve, crowd):
+    from django.urls import path
+    from rest_framework.generics import ListAPIView
+
+    from core.bulk import ListDestroyModelMixin
+    from tests.bulk_app.api import PersonSerializer
+    from tests.core.bulk.conftest import Verbs
+
+    class People(ListDestroyModelMixin, ListAPIView):
+        queryset = Person.objects.order_by("id")
+        serializer_class = PersonSerializer
+        permission_classes = ()
+
+        def delete(self, request, *args, **kwargs):
+            return self.destroy_bulk(request, *args, **kwargs)
+
+    serve([path("people/", People.as_view())])
+    crowd(2)
+    people = Verbs("/people/")
+    assert people.delete(headers={}).status_code == 400
+    assert len(people.get().json()["results"]) == 2
+    assert people.delete()["X-Bulk-Rows"] == "2"
+
+
 @pytest.mark.parametrize(
     ("method", "data"), [("patch", {"age": 1}), ("patch", [{"id": 1}]), ("delete", None), ("post", [])]
 )
