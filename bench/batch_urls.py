@@ -4,6 +4,7 @@ import time
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 from bench.urls import urlpatterns as endpoints
 from core.batch import BatchView
@@ -14,6 +15,7 @@ except ImportError:  # the peer lives in the environment that `make bench` makes
     PeerView = None
 
 
+@csrf_exempt
 def slow(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """Take 50 ms."""
     time.sleep(0.05)

@@ -60,7 +60,7 @@ def _around() -> Any:
 
 
 def _get() -> Item:
-    return {"method": "GET", "relative_url": "/plain/1/"}
+    return {"method": "GET", "relative_url": "/plain/-1/"}
 
 
 def _post(text: str = "a row") -> Item:
@@ -74,7 +74,7 @@ def _chain(count: int) -> list[Item]:
 
 def _empty() -> None:
     Plain._base_manager.all()._raw_delete("default")  # noqa: SLF001
-    Plain(pk=1, text="first").save(force_insert=True)
+    Plain(pk=-1, text="first").save(force_insert=True)  # a key that no sequence gives
 
 
 def _handler() -> Callable[[Any], Any]:

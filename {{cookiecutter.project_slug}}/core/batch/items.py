@@ -130,11 +130,14 @@ def _check_names(raw: list[Any], errors: list[Errors]) -> dict[str, int]:
 def _named(item: Item | None, numbers: Mapping[str, int], errors: list[Errors]) -> set[int]:
     if item is None:
         return set()
+    found = set()
     for key, names in item.named().items():
         for name in names:
-            if name not in numbers:
+            if name in numbers:
+                found.add(numbers[name])
+            else:
                 errors[item.index].setdefault(key, []).append(f"No item has the name {name!r}.")
-    return {numbers[name] for names in item.named().values() for name in names if name in numbers}
+    return found
 
 
 def _check_order(items: Sequence[Item], depends_on: Sequence[set[int]], *, ordered: bool) -> None:
@@ -147,7 +150,7 @@ def _check_order(items: Sequence[Item], depends_on: Sequence[set[int]], *, order
     elif ordered:
         for item in items:
             later = {items[number].name for number in depends_on[item.index] if number > item.index}
-            for key, names in item.named().items():
+            for key, names in item.named().items() if later else ():
                 found = [
                     f'{name!r} comes later. Put it first, or write "ordered": false.' for name in names if name in later
                 ]

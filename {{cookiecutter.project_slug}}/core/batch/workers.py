@@ -81,6 +81,8 @@ class Crew:
         self._work = work
         self._most_helpers = workers - 1
         self._changed = threading.Condition()
+        self._ended = threading.Event()  # apart, so that a finished item does not wake who only waits for the end
+        self._caller_waits = False
         self._helpers = 0  # called, and not yet gone
         self._busy = 0  # items at work
         self._equipped = 0  # helpers that have connections
@@ -93,7 +95,9 @@ class Crew:
         while True:
             with self._changed:
                 while (item := self._take()) is None and self._busy:
+                    self._caller_waits = True
                     self._changed.wait()
+                    self._caller_waits = False
                 if item is None:
                     break
                 self._began = time.monotonic()
@@ -119,7 +123,10 @@ class Crew:
             self._busy -= 1
             self._schedule.finish(item)
             self._call_helpers()
-            self._changed.notify_all()
+            if self._over():
+                self._ended.set()
+            if self._caller_waits:
+                self._changed.notify_all()
 
     def _call_helpers(self) -> None:
         """Call as many as could do something, once it is known that items take their time."""
@@ -135,8 +142,8 @@ class Crew:
         return False
 
     def _come_if_late(self) -> None:
+        self._ended.wait(PATIENCE)
         with self._changed:
-            self._changed.wait_for(self._over, PATIENCE)
             late = not self._over() and time.monotonic() - self._began > PATIENCE / 2
             self._scout = False
             if not late:
