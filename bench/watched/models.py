@@ -2,9 +2,8 @@
 
 from django.db import models
 
-from core.changes import TrackedManager
-
 from bench.plain.models import Row
+from core.changes import TrackedManager
 
 
 class Watched(Row):

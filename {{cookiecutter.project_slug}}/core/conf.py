@@ -306,7 +306,8 @@ class ExtensionsSettings:
 
 @cache
 def _section_of(name: str) -> str | None:
-    found = [section for section, kind in SECTIONS.items() if issubclass(kind, Feature) and name in _fields(kind)]
+    features = [section for section, kind in SECTIONS.items() if issubclass(kind, Feature)]
+    found = [section for section in features if name in _fields(SECTIONS[section])]
     return found[0] if len(found) == 1 else None
 
 
