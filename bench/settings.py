@@ -1,7 +1,7 @@
 """The settings of the generated project, with the tables that floors write to and without limits on requests."""
 
 from config.settings import *  # noqa: F403
-from config.settings import CORE, INSTALLED_APPS, REST_FRAMEWORK
+from config.settings import CACHES, CORE, INSTALLED_APPS, REST_FRAMEWORK
 
 INSTALLED_APPS += ["bench.plain", "bench.watched"]
 # What the floors write is nobody's business: Django alone.
@@ -10,3 +10,8 @@ CORE["CHANGES"] = {
 }
 REST_FRAMEWORK["DEFAULT_THROTTLE_CLASSES"] = []
 ROOT_URLCONF = "bench.urls"
+
+# The peer keeps tuples with bytes in them, for which it needs Django's pickle: it has a cache of its own.
+CACHES["peer"] = {**CACHES["default"], "OPTIONS": {**CACHES["default"].get("OPTIONS", {})}}
+CACHES["peer"]["OPTIONS"].pop("serializer", None)
+REST_FRAMEWORK_EXTENSIONS = {"DEFAULT_USE_CACHE": "peer"}

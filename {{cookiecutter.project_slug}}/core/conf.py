@@ -327,13 +327,10 @@ class ExtensionsSettings:
         return getattr(getattr(core_settings, section), name)
 
 
-def _names(kind: type) -> frozenset[str]:
-    return frozenset(_fields(kind))
-
-
 @cache
 def _section_of(name: str) -> str | None:
-    found = [section for section, kind in SECTIONS.items() if issubclass(kind, Feature) and name in _names(kind)]
+    features = [section for section, kind in SECTIONS.items() if issubclass(kind, Feature)]
+    found = [section for section in features if name in _fields(SECTIONS[section])]
     return found[0] if len(found) == 1 else None
 
 

@@ -52,8 +52,8 @@ def cache_response(  # noqa: PLR0913 - the original's arguments and two more
     ``timeout`` is in seconds, None for ever; ``key_func`` a function, a constructor or the name of a method of the
     view; ``cache`` an alias of ``CACHES``; ``cache_errors`` whether statuses of 400 and above are kept. What is
     left out is as ``CORE["CACHING"]`` says. ``shared=True`` says that the answer is the same for all callers.
-    ``tables`` names models, labels or tables that the answer depends on and that cannot be seen, such as those
-    behind a database view.
+    ``tables`` names models, labels or tables that the answer depends on and that cannot be seen, such as those behind
+    a database view.
 
     ``timeout``, ``shared`` and ``tables`` may also be names of attributes of the view. An explicit ``key_func`` is
     taken at its word: without a bit for the user its entries are shared.

@@ -100,7 +100,8 @@ def written_keys() -> frozenset[str]:
     return frozenset(
         versions.key(table, connection.alias)
         for connection in connections.all(initialized_only=True)
-        if connection.in_atomic_block or not connection.get_autocommit()
+        # Asking for autocommit would open a connection.
+        if connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
         for table in written_tables(connection.alias)
     )
 

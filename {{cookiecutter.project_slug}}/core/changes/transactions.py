@@ -54,7 +54,7 @@ def written_tables(using: str) -> frozenset[str]:
     transaction is never committed, these are all tables written to since the test began and not yet told of.
     """
     connection = connections[using]
-    if not connection.in_atomic_block and connection.get_autocommit():
+    if not connection.in_atomic_block and (connection.connection is None or connection.autocommit):
         return frozenset()
     frames = (entry[1] for entry in connection.run_on_commit)
     return frozenset(name for frame in frames if isinstance(frame, _Noted) for name in frame.ledger.table_names())

@@ -1,6 +1,6 @@
 """Judges the conditions of a request: Django's own rules of RFC 9110, section 13.2.2, on what the tags come to."""
 
-import copy
+from types import SimpleNamespace
 from typing import Any
 
 from django.http import HttpResponse
@@ -25,7 +25,7 @@ def judged(request: Any, tag: str | None, matching: Same, response: Any = None) 
     of ``response``; without one they are ignored (sections 13.1.3 and 13.1.4).
     """
     modified = parse_http_date_safe(response["Last-Modified"]) if _has(response, "Last-Modified") else None
-    asked = copy.copy(getattr(request, "_request", request))
+    asked: Any = SimpleNamespace(method=request.method, path=request.path)
     asked.META = {
         "HTTP_IF_MATCH": _reduced(request, "If-Match", tag, matching),
         "HTTP_IF_NONE_MATCH": _reduced(request, "If-None-Match", tag, matching),

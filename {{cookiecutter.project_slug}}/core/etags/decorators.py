@@ -169,6 +169,8 @@ class ETAGProcessor:
                 response["ETag"] = tag
         else:
             finisher(response)
+        if not is_conditional(call.request):
+            return response
         tag = response.get("ETag")
         return _refused(judged(call.request, tag, call.matching, response), tag)
 

@@ -3,6 +3,7 @@
 Declared in a ``KeyConstructor`` as fields are in a form. Described in ``docs/caching.md``.
 """
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
@@ -29,6 +30,13 @@ class KeyBitBase:
     """One part of a key. ``params`` says which of many values it takes, ``"*"`` all of them."""
 
     params: Params = None
+    takes_params: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Find out whether ``get_data`` wants to know the params: bits written for other work need not."""
+        super().__init_subclass__(**kwargs)
+        taken = inspect.signature(cls.get_data).parameters.values()
+        cls.takes_params = any(each.name == "params" or each.kind is each.VAR_KEYWORD for each in taken)
 
     def __init__(self, params: Params = None) -> None:
         if params is not None:
@@ -118,7 +126,8 @@ class LocationKeyBit(KeyBitBase):
     """Scheme, host and path: what absolute links in the answer are made of."""
 
     def get_data(self, *, request: Request, **kwargs: Any) -> list[str]:
-        return [request.scheme, request.get_host(), request.path]
+        plain: Any = getattr(request, "_request", request)  # past DRF's wrapper, which asks it for each attribute
+        return [plain.scheme, plain.get_host(), plain.path]
 
 
 class UserKeyBit(KeyBitBase):
@@ -184,7 +193,8 @@ class QueryParamsKeyBit(AllArgsMixin, KeyBitDictBase):
     """Query parameters, each with all its values: those named, or all, which is the default."""
 
     def get_source_dict(self, *, request: Request, **kwargs: Any) -> Mapping[str, Any]:
-        query: Mapping[str, Any] = request.GET
+        plain: Any = getattr(request, "_request", request)
+        query: Mapping[str, Any] = plain.GET
         return query
 
     def get_value(self, source: Any, name: str) -> list[str] | None:

@@ -5,10 +5,7 @@ The data of all bits becomes one dictionary, that becomes JSON, and that an md5,
 
 import copy
 import hashlib
-import inspect
-import json
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -18,6 +15,7 @@ from core.keys import bits
 from core.keys.bits import KeyBitBase
 
 _MEMO = "_core_keys"
+_encoder = DjangoJSONEncoder(separators=(",", ":"))
 
 
 class KeyConstructor:
@@ -89,22 +87,16 @@ class KeyConstructor:
         """Return the data of all bits, by their names."""
         found = {}
         for name, bit in self.bits.items():
-            params = self.params.get(name, bit.params)
-            more = {"params": params} if _takes_params(bit.__class__.get_data) else {}
-            found[name] = bit.get_data(**more, **kwargs)
+            if bit.takes_params:
+                found[name] = bit.get_data(params=self.params.get(name, bit.params), **kwargs)
+            else:
+                found[name] = bit.get_data(**kwargs)
         return found
 
     def prepare_key(self, key_dict: Mapping[str, Any]) -> str:
         """Make the key of the data: JSON, then md5."""
-        text = json.dumps(key_dict, cls=DjangoJSONEncoder, separators=(",", ":"))
+        text = _encoder.encode(key_dict)
         return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-
-
-@cache
-def _takes_params(get_data: Callable[..., Any]) -> bool:
-    """Tell whether ``get_data`` wants to know the params: bits written for this need not."""
-    taken = inspect.signature(get_data).parameters.values()
-    return any(each.name == "params" or each.kind is each.VAR_KEYWORD for each in taken)
 
 
 class SharedKeyConstructor(KeyConstructor):

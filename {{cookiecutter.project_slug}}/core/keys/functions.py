@@ -10,6 +10,7 @@ at hand anyway.
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -93,9 +94,14 @@ class Setting:
         return imported(getattr(extensions_api_settings, self.name))
 
 
-def imported(func: Any) -> KeyFunc:
+def imported(func: KeyFunc | str) -> KeyFunc:
     """Return the function of a dotted path; a function as it is."""
-    found: KeyFunc = import_string(func) if isinstance(func, str) else func
+    return _import(func) if isinstance(func, str) else func
+
+
+@cache
+def _import(path: str) -> KeyFunc:
+    found: KeyFunc = import_string(path)
     return found
 
 

@@ -24,9 +24,10 @@ Finisher = Callable[[Any], None]
 
 def passes_by(request: Any) -> bool:
     """Tell whether the answer to ``request`` is to be made anew, without cache and tags."""
-    if getattr(request, _PASSING, False):
+    plain = _plain(request)
+    if _PASSING in request.__dict__ or _PASSING in plain.__dict__:
         return True
-    return OBSERVE in request.GET and core_settings.REACTIVE.ENABLED
+    return OBSERVE in plain.GET and core_settings.REACTIVE.ENABLED
 
 
 def pass_by(request: Any) -> None:
