@@ -1,5 +1,6 @@
 """The OpenAPI description of what ``core`` adds to views."""
 
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import FieldError
@@ -8,6 +9,9 @@ from drf_spectacular.plumbing import build_parameter_type, follow_model_field_lo
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.filters import OrderingFilter
 from rest_framework.schemas.utils import get_pk_description
+from rest_framework.serializers import ModelSerializer
+
+from core.nesting.links import columns_of
 
 from core.conf import core_settings
 
@@ -78,6 +82,22 @@ class AutoSchema(openapi.AutoSchema):
                 resolved += super()._resolve_path_parameters([variable])  # type: ignore[no-untyped-call]
         return resolved
 
+    def get_request_serializer(self) -> Any:
+        """Return the serializer of the body. Under a parent its field may be left out."""
+        serializer = super().get_request_serializer()
+        parents = getattr(self.view, "nested_parents", ())
+        if not parents or getattr(self.view, "action", None) not in {"create", "update"}:
+            return serializer
+        if not isinstance(serializer, ModelSerializer):
+            return serializer
+        meta: Any = serializer.Meta
+        names = frozenset(name for parent in parents for name in columns_of(meta.model, parent.lookup))
+        required = {field.source for field in serializer.fields.values() if field.required and not field.read_only}
+        if not names & required:
+            return serializer
+        above = "".join(_camelized(parent.lookup) for parent in parents)
+        return _leaving_out(type(serializer), names, above)(context=serializer.context)
+
     def _parent_parameter(self, name: str, viewset: type[Any]) -> Any:
         model: Any = get_view_model(viewset, emit_warnings=False)
         field: Any = _field(model, viewset.lookup_field)
@@ -125,3 +145,23 @@ def _field(model: Any, lookup: str) -> Any:
         return None if model is None else follow_model_field_lookup(model, lookup)
     except FieldError:
         return None  # an annotation, whose type only its queryset knows
+
+
+def _camelized(lookup: str) -> str:
+    """Return a lookup as a part of a component's name: ``CityRegion`` for ``city__region``."""
+    return "".join(part.title() for part in lookup.split("_"))
+
+
+@cache
+def _leaving_out(serializer_class: type[Any], names: frozenset[str], above: str) -> type[Any]:
+    """Return the serializer for a body that need not hold the fields which are read as ``names``."""
+
+    def get_fields(self: Any) -> Any:
+        fields: Any = serializer_class.get_fields(self)
+        for name, field in fields.items():
+            if (field.source or name) in names:
+                field.required = False
+        return fields
+
+    name = f"{serializer_class.__name__.removesuffix('Serializer')}Under{above}"
+    return type(name, (serializer_class,), {"get_fields": get_fields, "__module__": serializer_class.__module__})

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.contenttypes.fields import GenericForeignKey
-from django.db.models import Model
+from django.db.models import ImageField, Model
 from rest_framework import serializers
 from rest_framework.serializers import raise_errors_on_nested_writes
 from rest_framework.utils import model_meta
@@ -18,7 +18,8 @@ else:
 class PartialUpdateSerializerMixin(_Serializer):
     """Makes a partial update write only the columns that it changes.
 
-    ``save(update_fields=[...])`` names them by hand. Columns that hold the time of the last write are written too.
+    ``save(update_fields=[...])`` names them by hand. Columns that hold the time of the last write (``auto_now``)
+    are written too; others that the model's own ``save()`` or a field's ``pre_save()`` sets are not noticed.
     """
 
     _update_fields: list[str] | None = None
@@ -35,11 +36,12 @@ class PartialUpdateSerializerMixin(_Serializer):
             return super().update(instance, validated_data)
         raise_errors_on_nested_writes("update", self, validated_data)
         relations = model_meta.get_field_info(instance).relations
-        many = {name for name in validated_data if name in relations and relations[name].to_many}
-        for name in validated_data.keys() - many:
+        many = [name for name in validated_data if name in relations and relations[name].to_many]
+        single = [name for name in validated_data if name not in many]
+        for name in single:
             setattr(instance, name, validated_data[name])
         names = self._update_fields
-        instance.save(update_fields=written_columns(instance, validated_data.keys() - many) if names is None else names)
+        instance.save(update_fields=written_columns(instance, single) if names is None else names)
         # After the row, as DRF does: whoever is told of the change finds the row up to date.
         for name in many:
             getattr(instance, name).set(validated_data[name])
@@ -61,12 +63,15 @@ def written_columns(instance: Model, names: Iterable[str]) -> list[str] | None:
         for field in options.private_fields
         if isinstance(field, GenericForeignKey)
     }
+    # An image writes its size into columns next to it.
+    images: Any = [field for field in options.concrete_fields if isinstance(field, ImageField)]
+    sizes = {image.name: {name for name in (image.width_field, image.height_field) if name} for image in images}
     written: set[str] = set()
     for name in names:
         if name in pairs:
             written.update(pairs[name])
         elif name in columns:
-            written.add(columns[name])
+            written |= {columns[name], *sizes.get(columns[name], ())}
         else:
             return None
     if written:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
@@ -38,6 +39,8 @@ class NestedViewSetMixin(_ViewSet):
         prefix = core_settings.ROUTERS.DEFAULT_PARENT_LOOKUP_KWARG_NAME_PREFIX
         strays = [name for name in self.kwargs if prefix and name.startswith(prefix)]
         if strays and not self.nested_parents:
+            if not core_settings.ROUTERS.ENABLED:
+                raise NotFound
             raise ImproperlyConfigured(
                 f"The URL of {type(self).__name__} has the argument {strays[0]!r}, but no parent stands behind it. "
                 "Register the viewset under its parent with an extended router."
@@ -85,13 +88,15 @@ def paginate(pagination_class: type[BasePagination] | None = None, **attributes:
     """Give a viewset a paginator of ``pagination_class`` with these attributes: ``page_size=50``, ``ordering="-id"``.
 
     A class decorator. Without ``pagination_class`` the viewset's own is taken. The class that is given stays as it
-    is. Raises ``ImproperlyConfigured`` if there is no class to take.
+    is. Raises ``ImproperlyConfigured`` if there is no class to take, or if it has no such attribute.
     """
 
     def decorate(view: _View) -> _View:
         base = pagination_class or getattr(view, "pagination_class", None)
         if base is None:
             raise ImproperlyConfigured(f"{view.__name__} has no pagination class: name one in paginate().")
+        if unknown := [name for name in attributes if not hasattr(base, name)]:
+            raise ImproperlyConfigured(f"paginate() of {view.__name__}: {base.__name__} has no {unknown[0]!r}.")
         view.pagination_class = type(base.__name__, (base,), attributes)
         return view
 

@@ -51,6 +51,18 @@ def follow(model: type[Model], lookup: str) -> Path:
     return Path(tuple(steps), tuple(names))
 
 
+def columns_of(model: type[Model], lookup: str) -> set[str]:
+    """Return the attributes by which a row of ``model`` names the parent of ``lookup``; none if others lead there."""
+    path = follow(model, lookup)
+    first = path.steps[0]
+    direct = len(path.steps) == 1 or (len(path.steps) == 2 and not path.steps[1].is_relation)
+    if path.rest or not direct or not getattr(first, "concrete", False):
+        return set()
+    generic = (each for each in model._meta.private_fields if isinstance(each, GenericForeignKey))
+    kinds = {each.ct_field for each in generic if each.fk_field == first.name}
+    return {first.name, first.attname} | kinds
+
+
 def _field(model: type[Model], name: str) -> Any:
     try:
         return model._meta.pk if name == "pk" else model._meta.get_field(name)

@@ -64,7 +64,7 @@ def _left_out(serializer: Any, field: Any, data: Mapping[str, Any]) -> bool:
 
 
 def _speaks(serializer: Any, field: Any) -> bool:
-    """Tell whether the URL speaks for the body: not to what takes no value from it, and not where silence means no change."""
+    """Tell whether the URL speaks for the body: not to what takes no value of it, nor where silence is no change."""
     if isinstance(field, BaseSerializer | HiddenField):
         return False
     if serializer.instance is None:

@@ -8,12 +8,14 @@ decide, level by level from the outermost. Whatever the reason for which it does
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import DataError
 from django.db.models import Model
 from django.http import Http404, QueryDict
+from django.utils.datastructures import MultiValueDict
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.request import Request, clone_request
@@ -58,8 +60,17 @@ def find_parents(request: Request, kwargs: dict[str, Any], parents: Sequence[Par
         view.kwargs = {**common, **outer, parent.lookup_url_kwarg: value}
         view.action, view.action_map = "retrieve", {"get": "retrieve"}
         view.known_parents = found
+        _take_over(view, request)
         found = (*found, _shown(view, value))
     return found
+
+
+def _take_over(view: Any, request: Request) -> None:
+    """Spare the parent what has been settled for this request: how it is answered, and whether it comes too often."""
+    accepted = getattr(request, "accepted_renderer", None), getattr(request, "accepted_media_type", None)
+    view.perform_content_negotiation = lambda *_, **__: accepted
+    view.determine_version = lambda *_, **__: (request.version, request.versioning_scheme)
+    view.check_throttles = lambda _: None
 
 
 def _as_get(request: Request) -> Request:
@@ -70,11 +81,20 @@ def _as_get(request: Request) -> Request:
     plain: Any = copy.copy(request._request)
     plain.method = "GET"
     plain.GET = QueryDict()
-    plain.META = {**request._request.META, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
+    body = {"CONTENT_LENGTH", "CONTENT_TYPE"}
+    meta = {name: value for name, value in request._request.META.items() if name not in body}
+    plain.META = {**meta, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
     plain.resolver_match = request._request.resolver_match
-    asked = clone_request(request, "GET")
+    # A body of its own: whoever read that of the request would take it away from the nested viewset.
     nothing = QueryDict()
-    vars(asked).update(_request=plain, _data=nothing, _files=nothing, _full_data=nothing)
+    vars(plain).update(_body=b"", _stream=BytesIO(), _post=nothing, _files=MultiValueDict(), content_type="")
+    asked = clone_request(request, "GET")
+    # Both hold the same context, and the parsers of the nested viewset's body ask it for their request.
+    asked.parser_context = {**request.parser_context}
+    request.parser_context["request"] = request
+    vars(asked).update(
+        _request=plain, _data=nothing, _files=nothing, _full_data=nothing, _stream=None, _content_type=""
+    )
     return asked
 
 
@@ -82,8 +102,10 @@ def _shown(view: GenericViewSet[Any], value: Any) -> Model:
     # PostgreSQL knows no text with this character.
     if isinstance(value, str) and "\0" in value:
         raise NotFound
+    if not hasattr(view, "retrieve"):
+        raise NotFound
     try:
-        view.check_permissions(view.request)
+        view.initial(view.request, *view.args, **view.kwargs)
         return _object(view, value)
     except APIException as error:
         if error.status_code >= HTTP_500_INTERNAL_SERVER_ERROR:
@@ -95,7 +117,7 @@ def _shown(view: GenericViewSet[Any], value: Any) -> Model:
 
 def _object(view: GenericViewSet[Any], value: Any) -> Model:
     found: Model
-    if has_own_get_object(type(view)):
+    if has_own(type(view), "get_object"):
         found = view.get_object()
         return found
     # What the parent's own page prefetches is of no use here and would cost queries.
@@ -109,7 +131,7 @@ class InFront:
     """Marks the class that the router puts in front of a nested viewset."""
 
 
-def has_own_get_object(viewset: type[Any]) -> bool:
-    """Tell whether a viewset finds an object in another way than DRF does."""
-    classes = (each for each in viewset.__mro__ if "get_object" in vars(each) and InFront not in each.__bases__)
+def has_own(viewset: type[Any], name: str) -> bool:
+    """Tell whether a viewset has a method of its own where DRF's generic views have one."""
+    classes = (each for each in viewset.__mro__ if name in vars(each) and InFront not in each.__bases__)
     return next(classes) is not GenericAPIView

@@ -1,6 +1,7 @@
 """Puts parents, links and binding into a viewset."""
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from rest_framework.serializers import ModelSerializer
 from core.conf import core_settings
 from core.nesting.binding import CONTEXT, bind
 from core.nesting.links import Link, linked, make_link, under
-from core.nesting.parents import InFront, Parent, find_parents, has_own_get_object
+from core.nesting.parents import InFront, Parent, find_parents, has_own
 
 if TYPE_CHECKING:
     from rest_framework.viewsets import GenericViewSet
@@ -72,10 +73,17 @@ class UnderParents(InFront, _ViewSet):
             return queryset.none()
         return under(queryset, self._links(queryset.model))
 
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what the viewset makes of ``queryset``. Even rows that it takes from elsewhere hang on the parents."""
+        rows = super().filter_queryset(queryset)
+        if self._has_no_parents or not has_own(type(self), "filter_queryset") or rows.query.is_sliced:
+            return rows
+        return under(rows, self._links(rows.model))
+
     def get_object(self) -> Any:
         """Return the viewset's object. Raises ``NotFound`` if it does not hang on the parents."""
         row = super().get_object()
-        if has_own_get_object(type(self)) and isinstance(row, Model) and not linked(row, self._links(type(row))):
+        if has_own(type(self), "get_object") and isinstance(row, Model) and not linked(row, self._links(type(row))):
             raise NotFound
         return row
 
@@ -110,11 +118,19 @@ class UnderParents(InFront, _ViewSet):
 
     def _rows_model(self) -> type[Model]:
         if self._model is None:
-            self._model = super().get_queryset().model
+            self._model = self._created_model() or super().get_queryset().model
         return self._model
 
+    def _created_model(self) -> type[Model] | None:
+        """Return the serializer's model where the viewset only creates, and has no queryset."""
+        if getattr(self, "queryset", None) is not None or has_own(type(self), "get_queryset"):
+            return None
+        meta: Any = getattr(super().get_serializer_class(), "Meta", None)
+        return getattr(meta, "model", None)
+
     def _found(self) -> tuple[Model, ...]:
-        own = {self.lookup_url_kwarg or self.lookup_field, "format"}
+        action: Any = getattr(self, self.action or "", None)
+        own = {self.lookup_url_kwarg or self.lookup_field, "format", *_arguments(getattr(action, "url_path", ""))}
         kwargs = {name: value for name, value in self.kwargs.items() if name not in own}
         return find_parents(self.request, kwargs, self.nested_parents)
 
@@ -160,6 +176,11 @@ class UnderParents(InFront, _ViewSet):
         meta: Any = serializer_class.Meta
         written = meta.model._meta.concrete_model
         return issubclass(written, model) or issubclass(model, written)
+
+
+def _arguments(path: str) -> list[str]:
+    """Return the names of the arguments in a part of a URL: ``by/(?P<letter>a|b)``, ``by/<int:number>``."""
+    return re.findall(r"<(?:\w+:)?(\w+)>", path)
 
 
 def _without(handler: Callable[..., Any], unwanted: Collection[str]) -> Callable[..., Any]:

@@ -543,6 +543,11 @@ class TestRefusals:
         with pytest.raises(ImproperlyConfigured, match="'parent_lookup_user', but no parent stands behind it"):
             api.get(f"/users/{accounts[0].pk}/groups/")
 
+    def test_off_it_is_not_found(self, api, serve, settings, accounts):
+        serve([path("users/<parent_lookup_user>/groups/", GroupViewSet.as_view({"get": "list"}))])
+        settings.CORE = OFF
+        assert api.get(f"/users/{accounts[0].pk}/groups/").status_code == 404
+
 
 class TestNames:
     def test_a_lookup_that_ends_in_code_is_no_uuid(self, api, serve, db):

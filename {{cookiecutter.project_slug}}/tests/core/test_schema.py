@@ -123,6 +123,25 @@ def test_one_object_is_described_by_the_detail_serializer():
     assert shown[1]["$ref"].endswith("/RegionDetail")
 
 
+def test_a_body_need_not_name_the_parent_that_the_url_names():
+    router = nested(ExtendedSimpleRouter())
+    router.register("cities", Cities, "flat")
+    with GENERATOR_STATS.silence():
+        schema = SchemaGenerator(patterns=router.urls).get_schema(request=None, public=True)
+
+    def required(path, method):
+        content = schema["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+        return schema["components"]["schemas"][content["$ref"].rsplit("/")[-1]]["required"]
+
+    cities = "/regions/{parent_lookup_region}/cities/"
+    streets = "/regions/{parent_lookup_city__region}/cities/{parent_lookup_city}/streets/"
+    assert required("/cities/", "post") == ["name", "region"]
+    for method, path in (("post", cities), ("put", f"{cities}{{id}}/")):
+        assert required(path, method) == ["name"]
+    assert required(streets, "post") == ["name"]
+    assert "CityUnderRegionRequest" in schema["components"]["schemas"]
+
+
 def test_pages_of_a_viewset_that_paginates_by_max_are_described():
     class MaxRegions(PaginateByMaxMixin, Regions):
         pagination_class = PageNumberPagination

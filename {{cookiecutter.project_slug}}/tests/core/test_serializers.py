@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, models
 from django.db.models.signals import post_save
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, isolate_apps
 from rest_framework import serializers
 
 from core.serializers import PartialUpdateSerializerMixin, written_columns
@@ -96,6 +96,27 @@ def test_a_part_of_the_same_row_is_written(moscow):
     assert updated(city, moscow, {"name": "M", "address": {"zip_code": "1"}}) == {"name", "zip_code"}
     stored = Place.objects.get()
     assert (stored.name, stored.street, stored.zip_code) == ("M", "Arbat", "1")
+
+
+def test_attributes_are_set_in_the_order_of_the_serializer(moscow):
+    for names, street in ((("address", "street"), "by itself"), (("street", "address"), "in the address")):
+        partial = partial_serializer_of(Place, *names, address=serializers.CharField())
+        updated(partial, moscow, {"street": "by itself", "address": "in the address, 1"})
+        moscow.refresh_from_db()
+        assert moscow.street == street
+
+
+@isolate_apps("tests.nesting_app")
+def test_an_image_writes_its_size():
+    class Picture(models.Model):
+        width = models.IntegerField(null=True)
+        height = models.IntegerField(null=True)
+        image = models.ImageField(width_field="width", height_field="height")
+
+        class Meta:
+            app_label = "nesting"
+
+    assert written_columns(Picture(), ["image"]) == ["height", "image", "width"]
 
 
 def test_many_to_many_is_set_and_no_column_written(moscow):

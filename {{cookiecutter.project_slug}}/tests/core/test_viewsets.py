@@ -207,3 +207,12 @@ class TestPaginate:
             @paginate(page_size=2)
             class Bare(self.Users):
                 pagination_class = None
+
+    def test_an_attribute_that_the_paginator_does_not_have_is_refused_by_name(self):
+        with pytest.raises(
+            ImproperlyConfigured, match=r"paginate\(\) of Typo: PageNumberPagination has no 'page_sise'"
+        ):
+
+            @paginate(PageNumberPagination, page_sise=3)
+            class Typo(self.Users):
+                pass

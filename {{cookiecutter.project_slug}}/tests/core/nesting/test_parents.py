@@ -12,13 +12,20 @@ from hypothesis import strategies as st
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.filters import BaseFilterBackend, SearchFilter
+from rest_framework.mixins import CreateModelMixin, ListModelMixin
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import AllowAny, BasePermission, DjangoModelPermissions, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
+from rest_framework.viewsets import GenericViewSet
 
+from core.routers import ExtendedSimpleRouter
+from core.viewsets import NestedViewSetMixin
+from tests.nesting_app.api import serializer_of, viewset_of
 from tests.nesting_app.models import City, Region, Street
+from tests.testapp.models import Folder
 
 
 def pk_of(model, name):
@@ -257,6 +264,77 @@ class TestTheParentsRequest:
             ("GET", "", {"pk": str(pk_of(Region, "North"))}),
         ]
 
+    @pytest.mark.parametrize("read", ["body", "POST", "FILES", "data", "stream"])
+    @pytest.mark.parametrize("format_", ["json", "multipart"])
+    def test_who_reads_its_body_takes_nothing_from_the_nested_viewset(self, api, atlas, read, format_):
+        seen = []
+
+        class Reads(BasePermission):
+            def has_permission(self, request, view):
+                seen.append(getattr(request, read))
+                return True
+
+        atlas(region={"permission_classes": (Reads,)})
+        response = api.post(url_of("North"), {"name": "new"}, format=format_)
+        assert (response.status_code, response.json().get("name")) == (201, "new")
+        assert not seen[0]
+
+    def test_its_viewset_is_made_ready_as_for_a_request_of_its_own(self, api, atlas):
+        def initial(view, request, *args, **kwargs):
+            super(type(view), view).initial(request, *args, **kwargs)
+            view.asked_for = "North"
+
+        atlas(
+            region={
+                "initial": initial,
+                "get_queryset": lambda view: Region.objects.filter(name=view.asked_for),
+            }
+        )
+        assert names(api.get(url_of("North"))) == ["north-1", "north-2"]
+        assert api.get(url_of("South")).status_code == 404
+
+    def test_a_viewset_that_refuses_to_begin_hides_its_rows(self, api, atlas):
+        def initial(view, request, *args, **kwargs):
+            raise Http404
+
+        atlas(region={"initial": initial})
+        assert answers(api, url_of("North")) == NOT_FOUND
+
+    def test_its_throttles_are_not_asked_and_its_renderers_do_not_matter(self, api, atlas):
+        class Never(BaseThrottle):
+            def allow_request(self, request, view):
+                return False
+
+        class Other(JSONRenderer):
+            media_type = "application/other"
+
+        atlas(region={"throttle_classes": (Never,), "renderer_classes": (Other,)})
+        assert names(api.get(url_of("North"), headers={"accept": "application/json"})) == ["north-1", "north-2"]
+
+    def test_what_shows_no_object_has_nothing_under_it(self, api, serve, world):
+        regions = type(
+            "Regions",
+            (ListModelMixin, GenericViewSet),
+            {"queryset": Region.objects.all(), "serializer_class": serializer_of(Region, "id")},
+        )
+        router = ExtendedSimpleRouter()
+        cities = viewset_of(serializer_of(City, "id", "name"))
+        router.register("regions", regions).register("cities", cities, "c", ["region"])
+        serve(router.urls)
+        for url in ("", "cities/"):
+            assert api.get(f"/regions/{pk_of(Region, 'North')}/{url}").status_code == 404
+
+    def test_the_arguments_of_an_action_do_not_reach_it(self, api, atlas):
+        seen = []
+
+        @action(detail=False, url_path=r"by/(?P<letter>\w)")
+        def by(view, request, letter):
+            return Response(letter)
+
+        atlas(region={"get_queryset": lambda view: seen.append(view.kwargs) or Region.objects.all()}, city={"by": by})
+        assert api.get(f"{url_of('North')}by/x/").json() == "x"
+        assert seen == [{"pk": str(pk_of(Region, "North"))}]
+
 
 class TestPrice:
     @pytest.fixture
@@ -336,6 +414,47 @@ class TestWhateverAViewsetDoes:
             assert api.get(url_of(region, "north-1")).status_code == status
         assert api.get(url_of("North", "north-1", "north-1-1")).status_code == 200
         assert api.get(url_of("North", "north-1", "north-2-1")).status_code == 404
+
+    def test_a_filter_queryset_that_takes_other_rows_shows_those_of_one_parent(self, api, atlas):
+        atlas(city={"filter_queryset": lambda *_: City.objects.order_by("-pk")})
+        assert names(api.get(url_of("North"))) == ["north-2", "north-1"]
+        assert api.get(f"{url_of('North')}{pk_of(City, 'south-1')}/").status_code == 404
+
+    def test_one_that_cuts_its_rows_may_do_so(self, api, atlas):
+        atlas(city={"filter_queryset": lambda _, queryset: queryset[:1]})
+        assert names(api.get(url_of("North"))) == ["north-1"]
+
+    def test_one_without_a_queryset_creates(self, api, serve, world):
+        class Creates(NestedViewSetMixin, CreateModelMixin, GenericViewSet):
+            serializer_class = serializer_of(City, "id", "region", "name")
+            permission_classes = (AllowAny,)
+
+        router = ExtendedSimpleRouter()
+        router.register("regions", viewset_of(serializer_of(Region, "id"))).register("cities", Creates, "c", ["region"])
+        serve(router.urls)
+        north = pk_of(Region, "North")
+        assert api.post(f"/regions/{north}/cities/", {"name": "new"}).json()["region"] == north
+        assert api.post("/regions/0/cities/", {"name": "new"}).status_code == 404
+
+    def test_a_row_nested_in_its_own_kind_costs_one_query_for_each_level(
+        self, api, serve, db, django_assert_num_queries
+    ):
+        folders = viewset_of(serializer_of(Folder, "id", "parent", "name"))
+        router = ExtendedSimpleRouter()
+        level = router.register("a", folders).register("b", folders, "b", ["parent"])
+        level = level.register("c", folders, "c", ["parent__parent", "parent"])
+        level.register("d", folders, "d", ["parent__parent__parent", "parent__parent", "parent"])
+        serve(router.urls)
+        first = Folder.objects.create(name="first")
+        second = Folder.objects.create(name="second", parent=first)
+        third = Folder.objects.create(name="third", parent=second)
+        stray = Folder.objects.create(name="stray")
+        url = f"/a/{first.pk}/b/{second.pk}/c/{third.pk}/d/"
+        assert api.post(url, {"name": "fourth"}).json()["parent"] == third.pk
+        with django_assert_num_queries(4):
+            assert names(api.get(url)) == ["fourth"]
+        assert api.get(f"/a/{stray.pk}/b/{second.pk}/c/{third.pk}/d/").status_code == 404
+        assert api.get(f"/a/{first.pk}/b/{stray.pk}/c/{third.pk}/d/").status_code == 404
 
     def test_aggregates_stay_right(self, api, atlas, world):
         def get_queryset(view):
