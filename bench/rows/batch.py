@@ -73,7 +73,7 @@ def _chain(count: int) -> list[Item]:
 
 
 def _empty() -> None:
-    Plain._base_manager.all()._raw_delete("default")  # noqa: SLF001
+    Plain._base_manager.all()._raw_delete("default")
     Plain(pk=-1, text="first").save(force_insert=True)  # a key that no sequence gives
 
 

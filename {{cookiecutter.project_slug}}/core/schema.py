@@ -11,9 +11,8 @@ from rest_framework.filters import OrderingFilter
 from rest_framework.schemas.utils import get_pk_description
 from rest_framework.serializers import ModelSerializer
 
-from core.nesting.links import columns_of
-
 from core.conf import core_settings
+from core.nesting.links import columns_of
 
 
 class AutoSchema(openapi.AutoSchema):

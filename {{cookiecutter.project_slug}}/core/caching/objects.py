@@ -8,7 +8,7 @@ from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.permissions import AND, NOT, OR, BasePermission
 from rest_framework.views import APIView
 
-from core.nesting.parents import has_own_get_object
+from core.nesting.parents import has_own
 
 
 def asks_objects(view: Any) -> bool:
@@ -30,7 +30,7 @@ def ask(view: Any) -> None:
 
     Raises ``Http404`` if the caller does not see it, ``PermissionDenied`` or ``NotAuthenticated`` if they may not.
     """
-    if has_own_get_object(type(view)):
+    if has_own(type(view), "get_object"):
         view.get_object()  # which asks
         return
     rows = view.filter_queryset(view.get_queryset()).prefetch_related(None)
