@@ -123,6 +123,16 @@ def revive(call: Call, entry: Entry) -> HttpResponse | None:
     return entries.give(entry, kept=True)
 
 
+def described(response: Any, plan: Plan) -> Any:
+    """Say of an answer that is not kept this time what is said of those that are.
+
+    Not where the answer is shared: of one that was not kept nobody knows whether others may be given it.
+    """
+    if not plan.shared and not entries.refusal(response, errors=plan.errors, shared=not plan.one_caller):
+        entries.describe(response, shared=False)
+    return response
+
+
 class Making:
     """An answer that is being made: begin, let the view run, end."""
 
@@ -149,7 +159,7 @@ class Making:
     def run(self) -> Any:
         """Let a synchronous view make its answer, and keep it if that may be."""
         if self.recorder is None:
-            return self._call.run()
+            return described(self._call.run(), self._plan)
         with self.recorder.watching(), self._asked.watching():
             response = self.finished(self._call.run())
         return self.kept(response)
@@ -171,7 +181,7 @@ class Making:
         call, plan, recorder = self._call, self._plan, self.recorder
         several = plan.shared or not plan.one_caller
         if recorder is None or entries.refusal(response, errors=plan.errors, shared=several) or not self._sound():
-            return response
+            return described(response, plan)
         entries.describe(response, shared=plan.shared)
         vary = entries.varying(response, call.request.headers, shared=plan.shared)
         timeout = entries.lifetime(response, plan.timeout)

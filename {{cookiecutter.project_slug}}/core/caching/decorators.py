@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from core.caching import turns
-from core.caching.answers import PREFIX, Call, Found, Making, Plan, find, revive
+from core.caching.answers import PREFIX, Call, Found, Making, Plan, described, find, revive
 from core.caching.recorder import declared_keys
 from core.conf import core_settings
 from core.keys import bits
@@ -153,12 +153,12 @@ def answer(call: Call, plan: Plan) -> Any:
     """Answer ``call`` from the cache, or make the answer and keep it."""
     found, response = _look(call, plan)
     if response is not None or not found.usable:
-        return call.run() if response is None else response
+        return described(call.run(), plan) if response is None else response
     with turns.turn(caches[plan.alias], plan.key) as mine:
         if mine:
             return Making(call, plan, found).run()
         _, response = _look(call, plan)
-        return call.run() if response is None else response
+        return described(call.run(), plan) if response is None else response
 
 
 def _look(call: Call, plan: Plan) -> tuple[Found, Any]:
@@ -184,7 +184,7 @@ def _async(view: _View, options: Options) -> _View:
 async def _answer_async(call: Call, plan: Plan) -> Any:
     found, response = await sync_to_async(_look)(call, plan)
     if response is not None or not found.usable:
-        return await call.run() if response is None else response
+        return described(await call.run(), plan) if response is None else response
     store = caches[plan.alias]
     if not await sync_to_async(turns.claim)(store, plan.key):
         return await _others_answer(call, plan, store)
@@ -200,13 +200,13 @@ async def _others_answer(call: Call, plan: Plan, store: Any) -> Any:
     while loop.time() < until and await sync_to_async(turns.is_claimed)(store, plan.key):  # noqa: ASYNC110
         await asyncio.sleep(turns.LOOK_EVERY)  # another process has no event to wait for
     _, response = await sync_to_async(_look)(call, plan)
-    return await call.run() if response is None else response
+    return described(await call.run(), plan) if response is None else response
 
 
 async def _make_async(call: Call, plan: Plan, found: Found) -> Any:
     making = await sync_to_async(Making)(call, plan, found)
     if making.recorder is None:
-        return await call.run()
+        return described(await call.run(), plan)
     watching = making.recorder.watching()
     await sync_to_async(watching.__enter__)()
     try:

@@ -124,7 +124,7 @@ def test_a_batch_gives_what_the_same_requests_give_one_by_one(clients, author, i
     else:
         assert rows() == after
     got = [(each["code"], sorted((h["key"], h["value"]) for h in each["headers"]), each["body"]) for each in results]
-    assert got == wanted
+    assert [without_age(each) for each in got] == [without_age(each) for each in wanted]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -145,6 +145,6 @@ def test_so_it_does_when_helpers_take_part(clients, author, items):
 
 
 def without_age(answer):
-    """Which of two equal reads at the same time fills the cache, and which is served from it, is open."""
+    """Whether an answer is made or served from the cache is open: in a transaction that has written it is made."""
     code, headers, body = answer
     return code, [(name, value) for name, value in headers if name != "Age"], body
