@@ -12,8 +12,8 @@ TIME_ZONE = {{cookiecutter.time_zone | tojson}}
 
 # What the generated project imports or installs: a folder of such a name would be taken for the package.
 PACKAGES = frozenset(
-    "asgiref channels channels_redis corsheaders daphne django django_environ django_filter django_filters django_guardian "
-    "django_stubs django_stubs_ext djangorestframework djangorestframework_stubs drf_spectacular "
+    "asgiref channels channels_redis corsheaders daphne django django_environ django_filter django_filters "
+    "django_guardian django_stubs django_stubs_ext djangorestframework djangorestframework_stubs drf_spectacular "
     "drf_spectacular_sidecar environ guardian hatchling hypothesis import_linter importlinter jsonpath_ng mypy pip "
     "psycopg psycopg_binary psycopg_pool pytest pytest_asyncio pytest_django pytest_xdist redis rest_framework ruff "
     "setuptools sqlparse twisted types_pyyaml tzdata uv uvicorn whitenoise xdist yaml".split()
