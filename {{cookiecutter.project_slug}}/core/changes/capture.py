@@ -19,7 +19,7 @@ from django.db.models import signals
 from core.changes import log
 from core.changes.change import DELETED, KINDS, UPDATED, Table, Touch
 from core.changes.signals import changes_committed
-from core.changes.tables import Join, Layout, Model, join_of, joined, layout, saved, table_of
+from core.changes.tables import Join, Layout, Model, join_of, joined, layout, restored_key, saved, table_of
 from core.changes.transactions import record
 from core.conf import core_settings
 
@@ -68,19 +68,24 @@ def record_change(
     """Report a write that nothing else sees, such as raw SQL. Call it where the write is, in its transaction.
 
     ``model`` is a class or a label (``"polls.question"``), ``kind`` is ``"created"``, ``"updated"`` or
-    ``"deleted"``, ``pks`` are the keys of the rows (None: some rows), ``fields`` the names of the fields written (None:
-    any). ``using`` is the database, by default the one that the model is written to. Raises ``ValueError`` for
-    another kind and ``LookupError`` for a model that does not exist.
+    ``"deleted"``, ``pks`` are the keys of the rows, or the rows themselves (None: some rows), ``fields`` the names of
+    the fields written (None: any). ``using`` is the database, by default the one that the model is written to. Raises
+    ``ValueError`` for another kind, ``LookupError`` for a model that does not exist and ``ValueError`` or
+    ``ValidationError`` for what is no key of it.
     """
     if kind not in KINDS:
         raise ValueError(f"The kind of a change is one of {', '.join(KINDS)}, not {kind!r}.")
     model = apps.get_model(model) if isinstance(model, str) else model
     if not watched:
         return
-    touch = Touch(
-        table_of(model), kind, None if pks is None else tuple(pks), None if fields is None else frozenset(fields)
-    )
+    keys = None if pks is None else tuple(_told_key(model, pk) for pk in pks)
+    touch = Touch(table_of(model), kind, keys, None if fields is None else frozenset(fields))
     record(using or router.db_for_write(model), [touch])
+
+
+def _told_key(model: Model, pk: Any) -> Any:
+    # What is no key would only be found out by another process, which can do nothing about it.
+    return restored_key(model, pk.pk if isinstance(pk, models.Model) else pk)
 
 
 def _all_models() -> list[Model]:

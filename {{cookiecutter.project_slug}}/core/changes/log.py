@@ -6,6 +6,7 @@ than the statement. They are read in the order of their ids, though on PostgreSQ
 unless its routers say otherwise.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +22,10 @@ from django.db.models.functions import Now
 from core.changes.change import KINDS, Change
 from core.changes.encoding import decode, encode
 from core.changes.position import Horizon, Position, advance, wanted
+from core.changes.tables import restored_key
 from core.conf import core_settings
+
+logger = logging.getLogger(__name__)
 
 BATCH = 1000
 """Entries read in one go."""
@@ -113,7 +117,7 @@ def changes_since(position: Position, using: str) -> Reading:
     rows = list(
         entries.filter(wanted(position)).order_by("id").values_list("id", "origin", "number", "changes")[:BATCH]
     )
-    found = [Entry(id_, origin, number, decode(text, using, restore_key)) for id_, origin, number, text in rows]
+    found = [Entry(id_, origin, number, decoded(text, using)) for id_, origin, number, text in rows]
     return Reading(found, advance(position, [row[0] for row in rows], horizon), more=len(rows) == BATCH)
 
 
@@ -150,12 +154,27 @@ def everything(using: str) -> list[Change]:
     return [Change(table.model, table.name, kind, None, None, using) for table in tables() for kind in KINDS]
 
 
-def restore_key(model: str, pk: Any) -> Any:
-    """Make of a key as JSON knows it what the key field of ``model`` takes it for."""
+def decoded(text: str, using: str) -> list[Change]:
+    """Return the changes of an entry, or of a doorbell that carries them. Never raises.
+
+    One entry that cannot be read would be in the way of all that follow. It is logged, and what it leaves unknown
+    counts as changed.
+    """
     try:
-        options = apps.get_model(model)._meta
+        return decode(text, using, _restore_keys)
+    except Exception:
+        logger.exception("An entry of the log of %s cannot be read: everything counts as changed.", using)
+        return everything(using)
+
+
+def _restore_keys(label: str, pks: list[Any]) -> tuple[Any, ...] | None:
+    """Make of keys as JSON knows them what the key field of the model takes them for."""
+    try:
+        model = apps.get_model(label)
     except LookupError:  # another version of the code wrote it
-        return tuple(pk) if isinstance(pk, list) else pk
-    if isinstance(pk, list):
-        return tuple(field.to_python(part) for field, part in zip(options.pk_fields, pk, strict=True))
-    return options.pk.to_python(pk)
+        return tuple(tuple(pk) if isinstance(pk, list) else pk for pk in pks)
+    try:
+        return tuple(restored_key(model, pk) for pk in pks)
+    except Exception:
+        logger.exception("The log names keys that are none of %s: some of its rows count as changed.", label)
+        return None

@@ -19,7 +19,6 @@ from django.db import connections
 from core.changes import log
 from core.changes.change import Change
 from core.changes.doorbell import GROUP, RING
-from core.changes.encoding import decode
 from core.changes.position import Position
 from core.changes.process import this_process
 from core.changes.publisher import LOST_AFTER, unpublished
@@ -163,7 +162,7 @@ class Listener:
 
 def _publish_carried(text: str, using: str) -> None:
     try:
-        _publish(decode(text, using, log.restore_key))
+        _publish(log.decoded(text, using))
     finally:
         connections.close_all()
 

@@ -19,6 +19,25 @@ def table_of(model: Model) -> Table:
     return Table(options.label_lower, options.db_table)
 
 
+def restored_key(model: Model, pk: Any) -> Any:
+    """Return the key ``pk`` in the type that the key field of ``model`` has, whichever way it was written.
+
+    Raises ``ValueError`` or ``ValidationError`` for what is no such key.
+    """
+    options = model._meta
+    if isinstance(pk, list | tuple):
+        key: Any = tuple(field.to_python(part) for field, part in zip(options.pk_fields, pk, strict=True))
+        missing = None in key
+    elif len(options.pk_fields) > 1:
+        raise ValueError(f"A key of {options.label} has {len(options.pk_fields)} parts, unlike {pk!r}.")
+    else:
+        key = None if pk is None or options.pk is None else options.pk.to_python(pk)
+        missing = key is None
+    if missing:
+        raise ValueError(f"{pk!r} is no key of {options.label}.")
+    return key
+
+
 def _concrete(model: Model) -> "Options[Any]":
     concrete: Model = model._meta.concrete_model or model
     return concrete._meta

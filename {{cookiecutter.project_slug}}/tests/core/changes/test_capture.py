@@ -1,7 +1,10 @@
 """What each way of writing is told as."""
 
+import uuid
+
 import django
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import F, signals
 from django.test import override_settings
@@ -191,6 +194,28 @@ def test_changes_are_recorded_by_hand(ear):
         record_change(Note, "changed")
     with pytest.raises(LookupError):
         record_change("polls.nothing", "updated")
+
+
+def test_rows_may_be_named_by_hand_in_any_way_that_names_them(ear):
+    """``record_change`` takes rows, and keys as texts, and tells keys; what is no key fails where it is told."""
+    tag = Tag.objects.create(name="a")
+    ticket = uuid.uuid4()
+    ear.clear()
+    record_change(Tag, "updated", [tag, str(tag.pk)])
+    record_change("testapp.ticket", "updated", [str(ticket)])
+    record_change("testapp.seat", "updated", [["1", 2]])
+    assert [pks for _, _, pks, _ in ear.told()] == [(tag.pk,), (ticket,), ((1, 2),)]
+    for model, mistake in (
+        ("tag", "x"),
+        ("tag", None),
+        ("tag", Tag()),
+        ("seat", 1),
+        ("seat", (1, 2, 3)),
+        ("tag", (1, 2)),
+    ):
+        with pytest.raises((ValueError, ValidationError)):
+            record_change(f"testapp.{model}", "updated", [mistake])
+    assert not ear
 
 
 def test_what_is_documented_as_unseen(ear):

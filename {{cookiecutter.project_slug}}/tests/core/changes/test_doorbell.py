@@ -15,7 +15,7 @@ from core.changes import doorbell
 from core.changes.change import Change
 from core.changes.doorbell import GROUP, Sender
 from core.changes.process import Process
-from core.changes.reader import Listener
+from core.changes.reader import Listener, _publish_carried
 from tests.testapp.models import Tag
 
 CHANGE = Change("testapp.tag", "testapp_tag", "created", (1,), None, "default")
@@ -170,6 +170,12 @@ async def test_without_a_log_the_doorbell_carries_the_changes(channel_layer, mon
         await asyncio.sleep(0.02)
     assert list(far_ear) == [[CHANGE]]
     await ended(task, sender)
+
+
+def test_a_doorbell_that_cannot_be_read_means_that_anything_has_changed(far_ear):
+    """Carried changes of another kind do not stop the listener."""
+    _publish_carried("nonsense", "default")
+    assert {each.pks for each in far_ear[0]} == {None}
 
 
 async def test_the_listener_survives_a_layer_that_fails(monkeypatch, caplog, channel_layer, other_process):

@@ -72,7 +72,7 @@ def reader(begun):
 )
 def test_an_entry_says_what_was_written(changes):
     """Changes come out of the log as they went in."""
-    assert decode(encode(changes), "default", lambda model, pk: pk) == changes
+    assert decode(encode(changes), "default", lambda model, pks: tuple(pks)) == changes
 
 
 @transactional
@@ -85,6 +85,39 @@ def test_keys_of_every_type_come_back(begun):
     assert found == [(ticket.pk,), (seat.pk,)]
     assert isinstance(found[0][0], uuid.UUID)
     assert found[1][0] == (1, 2)
+
+
+@transactional
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[["testapp.tag","testapp_tag","updated",["Tag object (1)"],null]]', [("testapp.tag", "updated", None, None)]),
+        ('[["testapp.seat","testapp_seat","created",[[1,2,3]],null]]', [("testapp.seat", "created", None, None)]),
+    ],
+)
+def test_keys_that_cannot_be_read_are_some_rows_and_stop_nobody(reader, far_ear, other, text, told, caplog):
+    """An entry whose keys are none of the model's is told without them, and the next one is told as ever."""
+    far_ear.clear()
+    ChangeLogEntry.objects.create(origin="x", number=1, changes=text)
+    (tag,) = other("next")
+    far_ear.clear()
+    reader.poll()
+    assert far_ear.told() == [*told, ("testapp.tag", "created", (tag.pk,), None)]
+    assert "some of its rows count as changed" in caplog.text
+
+
+@transactional
+@pytest.mark.parametrize("text", ["nonsense", "[[1]]", "7"])
+def test_an_entry_that_cannot_be_read_means_that_anything_has_changed(reader, far_ear, other, text, caplog):
+    """A text of another kind stops nobody: everything counts as changed, and the next entry is told as ever."""
+    ChangeLogEntry.objects.create(origin="x", number=1, changes=text)
+    (tag,) = other("next")
+    far_ear.clear()
+    reader.poll()
+    everything, following = far_ear
+    assert {each.pks for each in everything} == {None}
+    assert [each.pks for each in following] == [(tag.pk,)]
+    assert "everything counts as changed" in caplog.text
 
 
 @transactional
