@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from core.changes.change import KINDS, Change
 from core.changes.encoding import decode, encode
-from core.changes.position import Horizon, Position, advance, wanted
+from core.changes.position import RECENT, Horizon, Position, advance, begin, wanted
 from core.changes.tables import restored_key
 from core.conf import core_settings
 
@@ -96,8 +96,9 @@ class Reading:
 
 def end(using: str) -> Position:
     """Return the position behind the last entry of the log in the database ``using``."""
-    last = _model()._base_manager.using(using).aggregate(last=Max("id"))["last"]
-    return Position(last or 0)
+    horizon = _horizon(using)  # before the ids are read: what is finished by now is among them
+    ids = _model()._base_manager.using(using).order_by("-id").values_list("id", flat=True)
+    return begin(list(ids[:RECENT]), horizon)
 
 
 def changes_since(position: Position, using: str) -> Reading:
@@ -109,8 +110,8 @@ def changes_since(position: Position, using: str) -> Reading:
     entries = _model()._base_manager.using(using)
     bounds = entries.aggregate(first=Min("id"), last=Max("id"))
     first, last = bounds["first"] or 0, bounds["last"] or 0
-    if last < position.last or first > position.last + 1 + len(position.missing):
-        return Reading([], Position(last), missed=True)
+    if last < position.last or first > position.last + 1:
+        return Reading([], end(using), missed=True)
     if last == position.last and not position.missing:
         return Reading([], position)
     horizon = _horizon(using)  # before the entries are read: what is finished by now will be seen
