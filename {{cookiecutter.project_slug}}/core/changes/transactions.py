@@ -8,6 +8,7 @@ Django has no hook *before* COMMIT, where the log entry belongs. As long as chan
 connection's ``commit`` is therefore replaced by one that writes the entry first.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from core.changes.order import turnstile
 from core.changes.process import this_process
 from core.changes.publisher import Publication, unpublished
 from core.conf import core_settings
+
+logger = logging.getLogger(__name__)
 
 
 def record(using: str, touches: Iterable[Touch]) -> None:
@@ -43,8 +46,7 @@ def record(using: str, touches: Iterable[Touch]) -> None:
     for touch in touches:
         ledger.add(touch)
     if changes := ledger.changes(using):
-        number = _logged(connection, changes)
-        Publication(changes, using, number)()
+        Publication(changes, using, _logged_afterwards(connection, changes))()
 
 
 def written_tables(using: str) -> frozenset[str]:
@@ -222,3 +224,15 @@ def _logged(connection: BaseDatabaseWrapper, changes: list[Change]) -> int | Non
     unpublished.add(number)
     log.write(connection, this_process.origin, number, changes)
     return number
+
+
+def _logged_afterwards(connection: BaseDatabaseWrapper, changes: list[Change]) -> int | None:
+    """Write ``changes``, which are committed already, to the log; return None if that fails.
+
+    The write stands and must not seem to have failed. Without an entry the doorbell carries the changes.
+    """
+    try:
+        return _logged(connection, changes)
+    except Exception:
+        logger.exception("A write in autocommit could not be logged; other processes may not hear of it.")
+        return None

@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.core.exceptions import FieldDoesNotExist
 from django.core.management import call_command
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.db.models import ProtectedError
 from django.test import TestCase, override_settings
 
@@ -39,6 +39,22 @@ def test_autocommit_publishes_at_once(ear):
     """Outside of a transaction each write is published when it is done."""
     tag = Tag.objects.create(name="a")
     assert ear.told() == [("testapp.tag", "created", (tag.pk,), None)]
+
+
+@transactional
+def test_a_write_in_autocommit_stands_when_its_log_entry_fails(ear, monkeypatch, caplog):
+    """What is committed is published, and the doorbell carries it to those who find nothing in the log."""
+    rung = []
+
+    def locked(*_):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("core.changes.log.write", locked)
+    monkeypatch.setattr("core.changes.doorbell.send", lambda group, message: rung.append(message["changes"]))
+    tag = Tag.objects.create(name="a")
+    assert ear.told() == [("testapp.tag", "created", (tag.pk,), None)]
+    assert rung == [f'[["testapp.tag","testapp_tag","created",[{tag.pk}],null]]']
+    assert "could not be logged" in caplog.text
 
 
 @transactional
