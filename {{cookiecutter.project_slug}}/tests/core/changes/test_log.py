@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -352,6 +352,38 @@ def test_a_commit_of_ours_that_was_not_published_is_made_good(reader, far_ear, m
     assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")]
     reader.poll()
     assert not far_ear
+
+
+@transactional
+def test_a_database_that_is_down_silences_no_other(reader, far_ear, other, monkeypatch, caplog):
+    """The logs of the others are read and pruned; the failure is logged once until the database works again."""
+
+    class Connections(dict):
+        def __missing__(self, using):
+            return connections[using]
+
+    class Down:
+        def close(self):
+            pass
+
+    def end(using):
+        if using == "down":
+            raise OperationalError("is down")
+        return Position(0)
+
+    monkeypatch.setattr(log, "aliases", lambda: ["down", "default"])
+    monkeypatch.setattr(log, "end", end)
+    monkeypatch.setattr(reader_module, "connections", Connections(down=Down()))
+    monkeypatch.setattr(reader, "_prune_at", 0.0)
+    ChangeLogEntry.objects.update(created_at=Now() - timedelta(seconds=4000))
+    other("a")
+    far_ear.clear()
+    reader.poll()
+    other("b")
+    reader.poll()
+    assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")] * 2
+    assert ChangeLogEntry.objects.count() == 2
+    assert caplog.text.count("cannot be read") == 1
 
 
 @transactional
