@@ -52,10 +52,17 @@ class Turnstile:
             return
         self._here.waiting = waiting = [(ticket, publish)]
         try:
+            self._all(waiting)
+        finally:
+            self._here.waiting = None
+
+    def _all(self, waiting: list[tuple[int, Callable[[], None]]]) -> None:
+        try:
             while waiting:
                 self._one(*waiting.pop(0))
         finally:
-            self._here.waiting = None
+            if waiting:  # an interrupt in one publication takes nothing from the others: they were committed too
+                self._all(waiting)
 
     def _one(self, ticket: int, publish: Callable[[], None]) -> None:
         self._wait_for(ticket)

@@ -134,22 +134,44 @@ class Pending:
     # --- The end of the transaction ---
 
     def _commit_logged(self) -> None:
-        """Write the log entry, COMMIT, and leave the publication where Django will call it."""
+        """Write the log entry, COMMIT, and publish, or leave that where Django will do it at once."""
         commit = self._unhook()
         publication = self._publication()
         if publication is None:
             commit()
             return
-        publication.ticket = turnstile.draw() if self._prompt else None
+        publication.number = _logged(self._connection, publication.changes)
+        # After the entry, which may have to wait: nobody waits for a ticket longer than for the COMMIT itself.
+        publication.ticket = turnstile.draw()
         try:
-            publication.number = _logged(self._connection, publication.changes)
             commit()
         except BaseException:
-            if publication.ticket is not None:
-                turnstile.give_back(publication.ticket)
+            turnstile.give_back(publication.ticket)
             raise
+        if not self._prompt:
+            # With autocommit off Django calls nothing until it is on again, and forgets it all at a later rollback.
+            publication()
+            return
         # First of all, so that no other function that fails, or reads a cache, comes before it.
         self._entries().insert(0, (set(), publication, True))
+        self._guard(publication.ticket)
+
+    def _guard(self, ticket: int) -> None:
+        """Spend the ticket in any case when Django switches autocommit on, which is when it calls the functions."""
+        attributes = self._connection.__dict__
+        standing = attributes.get("set_autocommit")
+
+        def set_autocommit(*args: Any, **kwargs: Any) -> None:
+            if standing is None:
+                attributes.pop("set_autocommit", None)
+            else:
+                attributes["set_autocommit"] = standing
+            try:
+                self._connection.set_autocommit(*args, **kwargs)
+            finally:
+                turnstile.give_back(ticket)  # spent already, unless the connection is broken
+
+        attributes["set_autocommit"] = set_autocommit
 
     def _unhook(self) -> Callable[[], None]:
         commit, self._commit = self._commit, None
