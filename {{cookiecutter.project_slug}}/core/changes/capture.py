@@ -19,7 +19,7 @@ from django.db.models import signals
 from core.changes import log
 from core.changes.change import DELETED, KINDS, UPDATED, Table, Touch
 from core.changes.signals import changes_committed
-from core.changes.tables import Join, Layout, Model, join_of, joined, layout, restored_key, saved, table_of
+from core.changes.tables import Join, Layout, Model, join_of, joined, keys, layout, restored_key, saved, table_of
 from core.changes.transactions import record
 from core.conf import core_settings
 
@@ -78,8 +78,8 @@ def record_change(
     model = apps.get_model(model) if isinstance(model, str) else model
     if not watched:
         return
-    keys = None if pks is None else tuple(_told_key(model, pk) for pk in pks)
-    touch = Touch(table_of(model), kind, keys, None if fields is None else frozenset(fields))
+    told = None if pks is None else tuple(_told_key(model, pk) for pk in pks)
+    touch = Touch(table_of(model), kind, told, None if fields is None else frozenset(fields))
     record(using or router.db_for_write(model), [touch])
 
 
@@ -197,7 +197,7 @@ def _before_delete(sender: Model, instance: models.Model, *, using: str, **_: An
 
 def _on_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:
     layout_ = watched[sender]
-    record(using, [Touch(layout_.own.table, DELETED, (instance.pk,)), *layout_.effects])
+    record(using, [Touch(layout_.own.table, DELETED, keys(sender, (instance.pk,))), *layout_.effects])
 
 
 def _on_m2m(  # noqa: PLR0913 - what Django sends
@@ -206,10 +206,12 @@ def _on_m2m(  # noqa: PLR0913 - what Django sends
     *,
     action: str,
     reverse: bool,
+    model: Model,
     pk_set: set[Any] | None,
     using: str,
     **_: Any,
 ) -> None:
     if action.startswith("post_"):
         join = _joins[sender]
-        record(using, joined(join, action, instance.pk, pk_set, reverse=reverse))
+        others = pk_set and keys(model, pk_set)
+        record(using, joined(join, action, keys(type(instance), (instance.pk,)), others, reverse=reverse))

@@ -19,7 +19,7 @@ from django.db.models.deletion import Collector
 from core.changes.capture import HANDLERS, watched
 from core.changes.change import CREATED, DELETED, UPDATED, UPSERTED, Table, Touch
 from core.changes.returning import Observed, returning
-from core.changes.tables import Layout, Model
+from core.changes.tables import Layout, Model, keys
 from core.changes.transactions import record
 from core.conf import core_settings
 
@@ -119,7 +119,7 @@ class TrackedQuerySet(models.QuerySet[_Row]):
             elif update_conflicts:
                 record(self.db, _upserted(layout, objs, keyed, update_fields, unique_fields))
             elif objs:
-                record(self.db, [Touch(table, CREATED, _keys(objs))])
+                record(self.db, [Touch(table, CREATED, _keys(self.model, objs))])
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
@@ -167,9 +167,8 @@ def _returning(
     return returning(using or rows.db, layout.parts, core_settings.CHANGES.MAX_PKS)
 
 
-def _keys(rows: Iterable[models.Model]) -> tuple[Any, ...] | None:
-    keys = tuple(row.pk for row in rows)
-    return None if None in keys else keys
+def _keys(model: Model, rows: Iterable[models.Model]) -> tuple[Any, ...] | None:
+    return keys(model, [row.pk for row in rows])
 
 
 def _inserted(table: Table, observed: Observed, rows: list[_Row]) -> list[Touch]:
@@ -195,4 +194,4 @@ def _upserted(
     # A row that brought a key and met another row on a unique field has rewritten that one, under its own key.
     known = not keyed or (unique_fields is not None and set(unique_fields) <= pk_names)
     fields = frozenset(part.names.get(name, name) for name in update_fields or ())
-    return [Touch(part.table, UPSERTED, _keys(rows) if known else None, fields)] if rows else []
+    return [Touch(part.table, UPSERTED, _keys(part.model, rows) if known else None, fields)] if rows else []

@@ -5,7 +5,7 @@ import uuid
 import django
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, signals
 from django.test import override_settings
 
@@ -13,7 +13,7 @@ from core.changes import TrackedManager, capture, changes_committed, record_chan
 from core.changes.querysets import is_tracked
 from polls.models import Choice, Question
 from tests.testapp import models
-from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Shelf, Tag, Untracked
+from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Shelf, Tag, Ticket, Untracked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -194,6 +194,25 @@ def test_changes_are_recorded_by_hand(ear):
         record_change(Note, "changed")
     with pytest.raises(LookupError):
         record_change("polls.nothing", "updated")
+
+
+def test_a_key_is_told_in_the_type_of_its_field(ear):
+    """A row saved under the text of its key is told under its key, and is one row with what is done to it by others."""
+    ticket, number = uuid.uuid4(), 7
+    Ticket.objects.create(id=str(ticket), title="a")
+    Ticket.objects.bulk_create([Ticket(id=str(uuid.UUID(int=1)))])
+    Ticket(id=str(ticket)).delete()
+    assert [pks for _, _, pks, _ in ear.told()] == [(ticket,), (uuid.UUID(int=1),), (ticket,)]
+    with transaction.atomic():
+        Tag(pk=str(number), name="a").save()
+        Tag.objects.filter(pk=number).delete()
+    assert not ear
+    Tag.objects.create(pk=number, name="a")
+    folder = Folder.objects.create(name="a")
+    ear.clear()
+    Folder(pk=str(folder.pk)).tags.add(str(number))
+    told = {(model, pks) for model, _, pks, _ in ear.told()}
+    assert {("testapp.folder", (folder.pk,)), ("testapp.tag", (number,))} <= told
 
 
 def test_rows_may_be_named_by_hand_in_any_way_that_names_them(ear):
