@@ -19,7 +19,7 @@ from django.db.models.deletion import Collector
 from core.changes.capture import HANDLERS, watched
 from core.changes.change import CREATED, DELETED, UPDATED, UPSERTED, Table, Touch
 from core.changes.returning import Observed, returning
-from core.changes.tables import Layout, Model, keys
+from core.changes.tables import Layout, Model, Part, keys
 from core.changes.transactions import record
 from core.conf import core_settings
 
@@ -52,7 +52,12 @@ class TrackedQuerySet(models.QuerySet[_Row]):
         for written in observed.statements:
             part = by_table[written.table]
             fields = frozenset(part.names[name] for name in names if name in part.names)
-            if written.count:
+            if not written.count:
+                continue
+            if _rewrites_key(part, names):
+                # The rows have other keys now; under which they were known, nobody says.
+                touches += [Touch(written.table, DELETED), Touch(written.table, CREATED, written.pks)]
+            else:
                 touches.append(Touch(written.table, UPDATED, written.pks, fields or None))
         record(self.db, touches)
 
@@ -165,6 +170,11 @@ def _returning(
     rows: TrackedQuerySet[Any], layout: Layout, using: str | None = None
 ) -> AbstractContextManager[Observed]:
     return returning(using or rows.db, layout.parts, core_settings.CHANGES.MAX_PKS)
+
+
+def _rewrites_key(part: Part, names: Collection[str]) -> bool:
+    """Tell whether an update of the fields ``names`` gives the rows of ``part`` other keys."""
+    return any(field.name in names or field.attname in names for field in part.model._meta.pk_fields)
 
 
 def _keys(model: Model, rows: Iterable[models.Model]) -> tuple[Any, ...] | None:

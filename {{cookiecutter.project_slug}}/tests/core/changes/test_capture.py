@@ -13,7 +13,7 @@ from core.changes import TrackedManager, capture, changes_committed, record_chan
 from core.changes.querysets import is_tracked
 from polls.models import Choice, Question
 from tests.testapp import models
-from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Shelf, Tag, Ticket, Untracked
+from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Seat, Shelf, Tag, Ticket, Untracked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -213,6 +213,25 @@ def test_a_key_is_told_in_the_type_of_its_field(ear):
     Folder(pk=str(folder.pk)).tags.add(str(number))
     told = {(model, pks) for model, _, pks, _ in ear.told()}
     assert {("testapp.folder", (folder.pk,)), ("testapp.tag", (number,))} <= told
+
+
+def test_an_update_that_rewrites_the_key_is_a_deletion_and_a_creation(ear):
+    """Some rows are gone, those with the new keys are there; both in the same table."""
+    old, new = uuid.uuid4(), uuid.uuid4()
+    Ticket.objects.create(id=old, title="a")
+    ear.clear()
+    Ticket.objects.filter(pk=old).update(id=new)
+    assert ear.told() == [("testapp.ticket", "created", (new,), None), ("testapp.ticket", "deleted", None, None)]
+
+
+def test_an_update_that_rewrites_a_part_of_the_key_is_a_deletion_and_a_creation(ear):
+    """So it is with a key of two columns, and not with a column beside it."""
+    Seat.objects.create(row=1, number=2)
+    ear.clear()
+    Seat.objects.update(row=3)
+    assert ear.told() == [("testapp.seat", "created", ((3, 2),), None), ("testapp.seat", "deleted", None, None)]
+    Seat.objects.update(guest="a")
+    assert ear.told() == [("testapp.seat", "updated", ((3, 2),), {"guest"})]
 
 
 def test_rows_may_be_named_by_hand_in_any_way_that_names_them(ear):
