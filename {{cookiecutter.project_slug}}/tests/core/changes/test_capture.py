@@ -12,6 +12,7 @@ from django.test import override_settings
 from core.changes import TrackedManager, capture, changes_committed, record_change
 from core.changes.querysets import is_tracked
 from polls.models import Choice, Question
+from tests import threads
 from tests.testapp import models
 from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Seat, Shelf, Tag, Ticket, Untracked
 
@@ -232,6 +233,29 @@ def test_an_update_that_rewrites_a_part_of_the_key_is_a_deletion_and_a_creation(
     assert ear.told() == [("testapp.seat", "created", ((3, 2),), None), ("testapp.seat", "deleted", None, None)]
     Seat.objects.update(guest="a")
     assert ear.told() == [("testapp.seat", "updated", ((3, 2),), {"guest"})]
+
+
+def test_a_receiver_that_comes_and_goes_disturbs_no_write(ear):
+    """While receivers are connected and disconnected on one thread, every write on another succeeds and is told."""
+    errors = []
+
+    def write():
+        note = Note.objects.create(text="a")
+        for _ in range(50):
+            try:
+                note.save()
+            except KeyError as error:
+                errors.append(error)
+
+    def passing(**_):
+        pass
+
+    writer = threads.start(write)
+    while writer.is_alive():
+        changes_committed.connect(passing)
+        changes_committed.disconnect(passing)
+    assert not errors
+    assert len(ear) == 51
 
 
 def test_rows_may_be_named_by_hand_in_any_way_that_names_them(ear):
