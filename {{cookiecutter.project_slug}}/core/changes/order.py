@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from core.changes.process import in_child
+
 logger = logging.getLogger(__name__)
 
 PATIENCE = 2.0
@@ -22,6 +24,10 @@ class Turnstile:
     """Lets publications through one at a time, in the order of their tickets."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, with nobody waiting."""
         self._numbers = itertools.count(1)
         self._outstanding: dict[int, float] = {}  # ticket: when it was drawn; in order
         self._changed = threading.Condition()
@@ -85,3 +91,4 @@ class Turnstile:
 
 turnstile = Turnstile()
 """The turnstile of this process."""
+in_child(turnstile.reset)
