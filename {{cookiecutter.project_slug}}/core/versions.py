@@ -20,6 +20,7 @@ from django.core.cache import cache
 from django.db import DEFAULT_DB_ALIAS
 
 from core.changes import Change
+from core.changes.process import in_child
 from core.conf import core_settings
 from core.outage import guard
 
@@ -33,6 +34,14 @@ By attempt, because one that succeeds says nothing of a later one that fails.
 """
 _attempts = itertools.count()
 _lock = threading.Lock()
+
+
+def _forked() -> None:
+    global _lock  # noqa: PLW0603 - one per process
+    _lock = threading.Lock()
+
+
+in_child(_forked)
 
 
 def key(table: str, using: str = DEFAULT_DB_ALIAS) -> str:

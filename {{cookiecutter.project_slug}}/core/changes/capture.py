@@ -9,8 +9,9 @@ Where Django deletes or rewrites rows without a signal (``SET_NULL``, the tables
 through the model's base manager. While a model is watched that is a tracked one.
 """
 
+import threading
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.db import models, router
@@ -19,7 +20,7 @@ from django.db.models import signals
 from core.changes import log
 from core.changes.change import DELETED, KINDS, UPDATED, Table, Touch
 from core.changes.signals import changes_committed
-from core.changes.tables import Join, Layout, Model, join_of, joined, layout, saved, table_of
+from core.changes.tables import Join, Layout, Model, join_of, joined, keys, layout, restored_key, saved, table_of
 from core.changes.transactions import record
 from core.conf import core_settings
 
@@ -36,9 +37,20 @@ def update() -> None:
     """Begin to watch, or cease to, as the settings and the receivers of ``changes_committed`` want it now."""
     if not apps.models_ready:
         return
-    _cease()
-    if log.is_on() or changes_committed.has_listeners():
-        _begin()
+    with _rewiring:
+        wanted = log.is_on() or changes_committed.has_listeners()
+        excluded = frozenset(core_settings.CHANGES.EXCLUDE) if wanted else None
+        if _without == [excluded]:
+            return  # no write on another thread is to find things half done for nothing
+        _without[:] = [excluded]
+        models_ = [model for model in _all_models() if not is_excluded(model)] if wanted else []
+        _cease(set(models_))
+        _begin(models_)
+
+
+_rewiring = threading.RLock()
+_without: list[frozenset[str] | None] = [None]
+"""What is excluded where things are watched now; None where nothing is watched."""
 
 
 changes_committed.when_receivers_change = update
@@ -68,37 +80,47 @@ def record_change(
     """Report a write that nothing else sees, such as raw SQL. Call it where the write is, in its transaction.
 
     ``model`` is a class or a label (``"polls.question"``), ``kind`` is ``"created"``, ``"updated"`` or
-    ``"deleted"``, ``pks`` are the keys of the rows (None: some rows), ``fields`` the names of the fields written (None:
-    any). ``using`` is the database, by default the one that the model is written to. Raises ``ValueError`` for
-    another kind and ``LookupError`` for a model that does not exist.
+    ``"deleted"``, ``pks`` are the keys of the rows, or the rows themselves (None: some rows), ``fields`` the names of
+    the fields written (None: any). ``using`` is the database, by default the one that the model is written to. Raises
+    ``ValueError`` for another kind, ``LookupError`` for a model that does not exist and ``ValueError`` or
+    ``ValidationError`` for what is no key of it.
     """
     if kind not in KINDS:
         raise ValueError(f"The kind of a change is one of {', '.join(KINDS)}, not {kind!r}.")
     model = apps.get_model(model) if isinstance(model, str) else model
     if not watched:
         return
-    touch = Touch(
-        table_of(model), kind, None if pks is None else tuple(pks), None if fields is None else frozenset(fields)
-    )
+    told = None if pks is None else tuple(_told_key(model, pk) for pk in pks)
+    touch = Touch(table_of(model), kind, told, None if fields is None else frozenset(fields))
     record(using or router.db_for_write(model), [touch])
+
+
+def _told_key(model: Model, pk: Any) -> Any:
+    # What is no key would only be found out by another process, which can do nothing about it.
+    return restored_key(model, pk.pk if isinstance(pk, models.Model) else pk)
 
 
 def _all_models() -> list[Model]:
     return apps.get_models(include_auto_created=True)
 
 
-def _begin() -> None:
-    models_ = [model for model in _all_models() if not is_excluded(model)]
+def _begin(models_: list[Model]) -> None:
     for model in models_:
         _swap_managers(model)
+    # Known before a handler is connected, so that a write on another thread finds all of it or nothing.
+    layouts = {model: layout(model, is_excluded, _base_is_tracked) for model in models_}
+    joins: dict[Model, Join] = {
+        field.remote_field.through: join_of(field, is_excluded, _bulk_is_seen)
+        for model in models_
+        for field in cast("list[Any]", model._meta.local_many_to_many)
+    }
+    watched.update(layouts)
+    _joins.update(joins)
     for model in models_:
-        watched[model] = layout(model, is_excluded, _base_is_tracked)
         if not model._meta.auto_created:
             _connect(model)
-        for field in model._meta.local_many_to_many:
-            through: Any = field.remote_field.through
-            _joins[through] = join_of(field, is_excluded, _bulk_is_seen)
-            signals.m2m_changed.connect(_on_m2m, sender=through, dispatch_uid=HANDLERS)
+    for through in joins:
+        signals.m2m_changed.connect(_on_m2m, sender=through, dispatch_uid=HANDLERS)
 
 
 def _base_is_tracked(model: Model) -> bool:
@@ -122,17 +144,19 @@ def _connect(model: Model) -> None:
         signals.pre_delete.connect(_before_delete, sender=model, dispatch_uid=HANDLERS)
 
 
-def _cease() -> None:
-    for model in watched:
+def _cease(staying: set[Model]) -> None:
+    """Cease to watch all models but ``staying``, whose handlers and joins are made anew right after."""
+    for model in [model for model in watched if model not in staying]:
         _restore_managers(model)
-        signals.pre_save.disconnect(sender=model, dispatch_uid=HANDLERS)
-        signals.pre_delete.disconnect(sender=model, dispatch_uid=HANDLERS)
-        signals.post_save.disconnect(sender=model, dispatch_uid=HANDLERS)
-        signals.post_delete.disconnect(sender=model, dispatch_uid=HANDLERS)
-    for through in _joins:
+        for signal in (signals.pre_save, signals.pre_delete, signals.post_save, signals.post_delete):
+            signal.disconnect(sender=model, dispatch_uid=HANDLERS)
+        del watched[model]
+    kept = {
+        field.remote_field.through for model in staying for field in cast("list[Any]", model._meta.local_many_to_many)
+    }
+    for through in [through for through in _joins if through not in kept]:
         signals.m2m_changed.disconnect(sender=through, dispatch_uid=HANDLERS)
-    watched.clear()
-    _joins.clear()
+        del _joins[through]
 
 
 def _swap_managers(model: Model) -> None:
@@ -161,8 +185,10 @@ def _restore_managers(model: Model) -> None:
 
 
 def _before_save(sender: Model, instance: models.Model, **_: Any) -> None:
-    keys = [getattr(instance, part.pk) for part in watched[sender].parts[1:]]
-    instance.__dict__[_KEYLESS] = all(key is None for key in keys)
+    if (layout_ := watched.get(sender)) is None:  # another thread has just ceased to watch; so below
+        return
+    told = [getattr(instance, part.pk) for part in layout_.parts[1:]]
+    instance.__dict__[_KEYLESS] = all(key is None for key in told)
 
 
 def _on_save(  # noqa: PLR0913 - what Django sends
@@ -176,13 +202,15 @@ def _on_save(  # noqa: PLR0913 - what Django sends
     **_: Any,
 ) -> None:
     keyless = instance.__dict__.pop(_KEYLESS, False)
-    record(using, saved(watched[sender], instance, created=created, raw=raw, only=update_fields, keyless=keyless))
+    if (layout_ := watched.get(sender)) is None:
+        return
+    record(using, saved(layout_, instance, created=created, raw=raw, only=update_fields, keyless=keyless))
 
 
 def _before_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:
     """Look which rows Django is about to rewrite where nobody will see it."""
     limit = core_settings.CHANGES.MAX_PKS
-    for field in watched[sender].unseen:
+    for field in layout_.unseen if (layout_ := watched.get(sender)) else ():
         rows = field.model._base_manager.using(using).filter(**{field.name: instance})
         pks = tuple(rows.values_list("pk", flat=True)[: limit + 1])
         if pks:
@@ -191,8 +219,9 @@ def _before_delete(sender: Model, instance: models.Model, *, using: str, **_: An
 
 
 def _on_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:
-    layout_ = watched[sender]
-    record(using, [Touch(layout_.own.table, DELETED, (instance.pk,)), *layout_.effects])
+    if (layout_ := watched.get(sender)) is None:
+        return
+    record(using, [Touch(layout_.own.table, DELETED, keys(sender, (instance.pk,))), *layout_.effects])
 
 
 def _on_m2m(  # noqa: PLR0913 - what Django sends
@@ -201,10 +230,11 @@ def _on_m2m(  # noqa: PLR0913 - what Django sends
     *,
     action: str,
     reverse: bool,
+    model: Model,
     pk_set: set[Any] | None,
     using: str,
     **_: Any,
 ) -> None:
-    if action.startswith("post_"):
-        join = _joins[sender]
-        record(using, joined(join, action, instance.pk, pk_set, reverse=reverse))
+    if action.startswith("post_") and (join := _joins.get(sender)) is not None:
+        others = pk_set and keys(model, pk_set)
+        record(using, joined(join, action, keys(type(instance), (instance.pk,)), others, reverse=reverse))

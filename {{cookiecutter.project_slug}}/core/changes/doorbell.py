@@ -13,7 +13,6 @@ are the exception there: nobody outside this process listens to one, so the mess
 import asyncio
 import atexit
 import logging
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from core.changes import log
 from core.changes.change import Change
 from core.changes.encoding import encode
-from core.changes.process import this_process
+from core.changes.process import in_child, this_process
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +93,10 @@ class Sender:
     """Sends messages one after the other on the event loop where ``run`` was started."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Be one that does not run and has nothing to send."""
         self._waiting: OrderedDict[tuple[str, str], tuple[str, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -168,7 +171,6 @@ class _OwnSender(Sender):
 
     def __init__(self) -> None:
         super().__init__()
-        self.process = os.getpid()
         self._running = threading.Event()
         threading.Thread(target=lambda: asyncio.run(self.run()), name="core.changes.doorbell", daemon=True).start()
         self._running.wait(FLUSH_TIMEOUT)
@@ -182,10 +184,20 @@ _own: _OwnSender | None = None
 _own_lock = threading.Lock()
 
 
+def _forked() -> None:
+    """Leave to the parent what its loops have to send; a child has loops of its own."""
+    global _own, _own_lock
+    _own, _own_lock = None, threading.Lock()
+    server_sender.reset()
+
+
+in_child(_forked)
+
+
 def _own_sender() -> _OwnSender:
     global _own  # noqa: PLW0603 - one per process
     with _own_lock:
-        if _own is None or _own.process != os.getpid():  # threads do not survive a fork
+        if _own is None:
             _own = _OwnSender()
             _before_exit(_own.wait_until_idle, FLUSH_TIMEOUT)
         return _own

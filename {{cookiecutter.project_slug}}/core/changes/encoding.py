@@ -10,7 +10,7 @@ from typing import Any
 
 from core.changes.change import Change
 
-Restore = Callable[[str, Any], Any]
+Restore = Callable[[str, list[Any]], tuple[Any, ...] | None]
 
 
 def encode(changes: Iterable[Change]) -> str:
@@ -31,14 +31,15 @@ def encode(changes: Iterable[Change]) -> str:
 def decode(text: str, using: str, restore: Restore) -> list[Change]:
     """Return the changes that ``encode`` was given.
 
-    ``restore`` is called with a model's label and a key as JSON knows it, and returns the key.
+    ``restore`` is called with a model's label and keys as JSON knows them, and returns the keys, or None if they are
+    none of this model's: then the change is one of some rows. Raises what a text of another kind makes it raise.
     """
     return [
         Change(
             model,
             table,
             kind,
-            None if pks is None else tuple(restore(model, pk) for pk in pks),
+            None if pks is None else restore(model, pks),
             None if fields is None else frozenset(fields),
             using,
         )

@@ -6,6 +6,7 @@ than the statement. They are read in the order of their ids, though on PostgreSQ
 unless its routers say otherwise.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +21,11 @@ from django.db.models.functions import Now
 
 from core.changes.change import KINDS, Change
 from core.changes.encoding import decode, encode
-from core.changes.position import Horizon, Position, advance, wanted
+from core.changes.position import RECENT, Horizon, Position, advance, begin, wanted
+from core.changes.tables import restored_key
 from core.conf import core_settings
+
+logger = logging.getLogger(__name__)
 
 BATCH = 1000
 """Entries read in one go."""
@@ -92,8 +96,9 @@ class Reading:
 
 def end(using: str) -> Position:
     """Return the position behind the last entry of the log in the database ``using``."""
-    last = _model()._base_manager.using(using).aggregate(last=Max("id"))["last"]
-    return Position(last or 0)
+    horizon = _horizon(using)  # before the ids are read: what is finished by now is among them
+    ids = _model()._base_manager.using(using).order_by("-id").values_list("id", flat=True)
+    return begin(list(ids[:RECENT]), horizon)
 
 
 def changes_since(position: Position, using: str) -> Reading:
@@ -105,15 +110,15 @@ def changes_since(position: Position, using: str) -> Reading:
     entries = _model()._base_manager.using(using)
     bounds = entries.aggregate(first=Min("id"), last=Max("id"))
     first, last = bounds["first"] or 0, bounds["last"] or 0
-    if last < position.last or first > position.last + 1 + len(position.missing):
-        return Reading([], Position(last), missed=True)
+    if last < position.last or first > position.last + 1:
+        return Reading([], end(using), missed=True)
     if last == position.last and not position.missing:
         return Reading([], position)
     horizon = _horizon(using)  # before the entries are read: what is finished by now will be seen
     rows = list(
         entries.filter(wanted(position)).order_by("id").values_list("id", "origin", "number", "changes")[:BATCH]
     )
-    found = [Entry(id_, origin, number, decode(text, using, restore_key)) for id_, origin, number, text in rows]
+    found = [Entry(id_, origin, number, decoded(text, using)) for id_, origin, number, text in rows]
     return Reading(found, advance(position, [row[0] for row in rows], horizon), more=len(rows) == BATCH)
 
 
@@ -150,12 +155,27 @@ def everything(using: str) -> list[Change]:
     return [Change(table.model, table.name, kind, None, None, using) for table in tables() for kind in KINDS]
 
 
-def restore_key(model: str, pk: Any) -> Any:
-    """Make of a key as JSON knows it what the key field of ``model`` takes it for."""
+def decoded(text: str, using: str) -> list[Change]:
+    """Return the changes of an entry, or of a doorbell that carries them. Never raises.
+
+    One entry that cannot be read would be in the way of all that follow. It is logged, and what it leaves unknown
+    counts as changed.
+    """
     try:
-        options = apps.get_model(model)._meta
+        return decode(text, using, _restore_keys)
+    except Exception:
+        logger.exception("An entry of the log of %s cannot be read: everything counts as changed.", using)
+        return everything(using)
+
+
+def _restore_keys(label: str, pks: list[Any]) -> tuple[Any, ...] | None:
+    """Make of keys as JSON knows them what the key field of the model takes them for."""
+    try:
+        model = apps.get_model(label)
     except LookupError:  # another version of the code wrote it
-        return tuple(pk) if isinstance(pk, list) else pk
-    if isinstance(pk, list):
-        return tuple(field.to_python(part) for field, part in zip(options.pk_fields, pk, strict=True))
-    return options.pk.to_python(pk)
+        return tuple(tuple(pk) if isinstance(pk, list) else pk for pk in pks)
+    try:
+        return tuple(restored_key(model, pk) for pk in pks)
+    except Exception:
+        logger.exception("The log names keys that are none of %s: some of its rows count as changed.", label)
+        return None

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from core.changes.process import in_child
+
 logger = logging.getLogger(__name__)
 
 PATIENCE = 2.0
@@ -22,6 +24,10 @@ class Turnstile:
     """Lets publications through one at a time, in the order of their tickets."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, with nobody waiting."""
         self._numbers = itertools.count(1)
         self._outstanding: dict[int, float] = {}  # ticket: when it was drawn; in order
         self._changed = threading.Condition()
@@ -52,10 +58,17 @@ class Turnstile:
             return
         self._here.waiting = waiting = [(ticket, publish)]
         try:
+            self._all(waiting)
+        finally:
+            self._here.waiting = None
+
+    def _all(self, waiting: list[tuple[int, Callable[[], None]]]) -> None:
+        try:
             while waiting:
                 self._one(*waiting.pop(0))
         finally:
-            self._here.waiting = None
+            if waiting:  # an interrupt in one publication takes nothing from the others: they were committed too
+                self._all(waiting)
 
     def _one(self, ticket: int, publish: Callable[[], None]) -> None:
         self._wait_for(ticket)
@@ -78,3 +91,4 @@ class Turnstile:
 
 turnstile = Turnstile()
 """The turnstile of this process."""
+in_child(turnstile.reset)

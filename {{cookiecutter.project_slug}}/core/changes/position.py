@@ -16,6 +16,8 @@ from django.db.models import Q
 
 GRACE = 10.0
 """Seconds for which a missing id is asked for in any case."""
+RECENT = 1000
+"""Ids before the last one that a reader asks for when it begins: those that may be under way at that moment."""
 MOST_MISSING = 10_000
 """Missing ids that are remembered; of more, the oldest are given up."""
 
@@ -48,6 +50,19 @@ class Position:
 
     last: int
     missing: dict[int, Horizon] = field(default_factory=dict)
+
+
+def begin(present: Sequence[int], horizon: Horizon) -> Position:
+    """Return the position behind the ids ``present``, the last ``RECENT`` ones of the log, in any order.
+
+    ``horizon`` was looked up before they were. An id that is lower and not there yet may belong to a transaction that
+    is under way: it is missing, as if it had been overtaken while somebody read.
+    """
+    last = max(present, default=0)
+    if horizon.now == float("inf"):
+        return Position(last)
+    gaps = set(range(max(last - RECENT, 0) + 1, last)).difference(present)
+    return Position(last, dict.fromkeys(sorted(gaps), horizon))
 
 
 def wanted(position: Position) -> Q:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.changes import doorbell
 from core.changes.change import Change
 from core.changes.order import turnstile
+from core.changes.process import in_child
 from core.changes.signals import changes_committed
 
 LOST_AFTER = 5.0
@@ -23,6 +24,10 @@ class Unpublished:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Expect nothing."""
         self._since: dict[int, float] = {}
         self._lock = threading.Lock()
 
@@ -47,6 +52,7 @@ class Unpublished:
 
 unpublished = Unpublished()
 """The unpublished entries of this process."""
+in_child(unpublished.reset)
 
 
 @dataclass(slots=True, eq=False)

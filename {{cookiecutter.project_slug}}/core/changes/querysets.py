@@ -19,7 +19,7 @@ from django.db.models.deletion import Collector
 from core.changes.capture import HANDLERS, watched
 from core.changes.change import CREATED, DELETED, UPDATED, UPSERTED, Table, Touch
 from core.changes.returning import Observed, returning
-from core.changes.tables import Layout, Model
+from core.changes.tables import Layout, Model, Part, keys
 from core.changes.transactions import record
 from core.conf import core_settings
 
@@ -52,7 +52,12 @@ class TrackedQuerySet(models.QuerySet[_Row]):
         for written in observed.statements:
             part = by_table[written.table]
             fields = frozenset(part.names[name] for name in names if name in part.names)
-            if written.count:
+            if not written.count:
+                continue
+            if _rewrites_key(part, names):
+                # The rows have other keys now; under which they were known, nobody says.
+                touches += [Touch(written.table, DELETED), Touch(written.table, CREATED, written.pks)]
+            else:
                 touches.append(Touch(written.table, UPDATED, written.pks, fields or None))
         record(self.db, touches)
 
@@ -119,7 +124,7 @@ class TrackedQuerySet(models.QuerySet[_Row]):
             elif update_conflicts:
                 record(self.db, _upserted(layout, objs, keyed, update_fields, unique_fields))
             elif objs:
-                record(self.db, [Touch(table, CREATED, _keys(objs))])
+                record(self.db, [Touch(table, CREATED, _keys(self.model, objs))])
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
@@ -167,9 +172,13 @@ def _returning(
     return returning(using or rows.db, layout.parts, core_settings.CHANGES.MAX_PKS)
 
 
-def _keys(rows: Iterable[models.Model]) -> tuple[Any, ...] | None:
-    keys = tuple(row.pk for row in rows)
-    return None if None in keys else keys
+def _rewrites_key(part: Part, names: Collection[str]) -> bool:
+    """Tell whether an update of the fields ``names`` gives the rows of ``part`` other keys."""
+    return any(field.name in names or field.attname in names for field in part.model._meta.pk_fields)
+
+
+def _keys(model: Model, rows: Iterable[models.Model]) -> tuple[Any, ...] | None:
+    return keys(model, [row.pk for row in rows])
 
 
 def _inserted(table: Table, observed: Observed, rows: list[_Row]) -> list[Touch]:
@@ -195,4 +204,4 @@ def _upserted(
     # A row that brought a key and met another row on a unique field has rewritten that one, under its own key.
     known = not keyed or (unique_fields is not None and set(unique_fields) <= pk_names)
     fields = frozenset(part.names.get(name, name) for name in update_fields or ())
-    return [Touch(part.table, UPSERTED, _keys(rows) if known else None, fields)] if rows else []
+    return [Touch(part.table, UPSERTED, _keys(part.model, rows) if known else None, fields)] if rows else []

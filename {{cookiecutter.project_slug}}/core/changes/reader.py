@@ -19,7 +19,6 @@ from django.db import connections
 from core.changes import log
 from core.changes.change import Change
 from core.changes.doorbell import GROUP, RING
-from core.changes.encoding import decode
 from core.changes.position import Position
 from core.changes.process import this_process
 from core.changes.publisher import LOST_AFTER, unpublished
@@ -47,18 +46,35 @@ class Reader:
         self._positions: dict[str, Position] = {}
         self._undecided: dict[str, list[log.Entry]] = {}
         self._prune_at = 0.0
+        self._failing: set[str] = set()
 
     def poll(self) -> None:
-        """Read and publish what is new, and prune when it is time. Closes the connections it has used."""
+        """Read and publish what is new, and prune when it is time. Closes the connections it has used.
+
+        A database that fails is logged, once until it works again, and is in the way of no other.
+        """
         aliases = log.aliases()
+        pruning = bool(aliases) and time.monotonic() >= self._prune_at
+        if pruning:
+            # Not all processes at once.
+            interval = core_settings.CHANGES.PRUNE_INTERVAL
+            self._prune_at = time.monotonic() + interval * random.uniform(0.75, 1.25)  # noqa: S311
+        for using in aliases:
+            try:
+                self._look(using, pruning=pruning)
+                self._failing.discard(using)
+            except Exception as error:  # noqa: BLE001 - whatever a database may raise
+                if using not in self._failing:
+                    logger.warning("The log of %s cannot be read; trying on: %r", using, error)
+                self._failing.add(using)
+
+    def _look(self, using: str, *, pruning: bool) -> None:
         try:
-            for using in aliases:
-                self._read(using)
-            if aliases and time.monotonic() >= self._prune_at:
-                self._prune(aliases)
+            self._read(using)
+            if pruning:
+                log.prune(using)
         finally:
-            for using in aliases:
-                connections[using].close()
+            connections[using].close()
 
     def _read(self, using: str) -> None:
         position = self._positions.get(using)
@@ -96,13 +112,6 @@ class Reader:
                 news.append(entry)
         self._undecided[using] = undecided
         return news
-
-    def _prune(self, aliases: list[str]) -> None:
-        interval = core_settings.CHANGES.PRUNE_INTERVAL
-        # Not all processes at once.
-        self._prune_at = time.monotonic() + interval * random.uniform(0.75, 1.25)  # noqa: S311
-        for using in aliases:
-            log.prune(using)
 
 
 def _publish(changes: list[Change]) -> None:
@@ -163,7 +172,7 @@ class Listener:
 
 def _publish_carried(text: str, using: str) -> None:
     try:
-        _publish(decode(text, using, log.restore_key))
+        _publish(log.decoded(text, using))
     finally:
         connections.close_all()
 

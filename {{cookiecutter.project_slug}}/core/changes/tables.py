@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.options import Options
@@ -17,6 +18,36 @@ def table_of(model: Model) -> Table:
     """Return the table that holds the rows of ``model``; a proxy has that of the model behind it."""
     options = _concrete(model)
     return Table(options.label_lower, options.db_table)
+
+
+def restored_key(model: Model, pk: Any) -> Any:
+    """Return the key ``pk`` in the type that the key field of ``model`` has, whichever way it was written.
+
+    Raises ``ValueError`` or ``ValidationError`` for what is no such key.
+    """
+    options = model._meta
+    if isinstance(pk, list | tuple):
+        key: Any = tuple(field.to_python(part) for field, part in zip(options.pk_fields, pk, strict=True))
+        missing = None in key
+    elif len(options.pk_fields) > 1:
+        raise ValueError(f"A key of {options.label} has {len(options.pk_fields)} parts, unlike {pk!r}.")
+    else:
+        key = None if pk is None or options.pk is None else options.pk.to_python(pk)
+        missing = key is None
+    if missing:
+        raise ValueError(f"{pk!r} is no key of {options.label}.")
+    return key
+
+
+def keys(model: Model, pks: Iterable[Any]) -> tuple[Any, ...] | None:
+    """Return ``pks``, which the database has taken, as the key field knows them; None if that cannot be said.
+
+    A row saved under the text of its key is the row of that key.
+    """
+    try:
+        return tuple(pk if type(pk) is int else restored_key(model, pk) for pk in pks)
+    except (TypeError, ValueError, ValidationError):  # an expression, say, of which only the database knows the value
+        return None
 
 
 def _concrete(model: Model) -> "Options[Any]":
@@ -119,7 +150,7 @@ def saved(  # noqa: PLR0913 - what Django tells of a save
     parts = (own,) if raw else layout_.parts
     for part in parts:
         fields = None if only is None else frozenset(part.names[name] for name in only if name in part.names)
-        pks = (getattr(instance, part.pk),)
+        pks = keys(part.model, (getattr(instance, part.pk),))
         if part is own and created:
             yield Touch(part.table, CREATED, pks)
         elif part is not own and created:
@@ -145,7 +176,9 @@ class Join:
     through: Table | None  # None if the rows in the middle are seen without the signal's help
 
 
-def joined(join: Join, action: str, pk: Any, others: Collection[Any] | None, *, reverse: bool) -> Iterator[Touch]:
+def joined(
+    join: Join, action: str, pks: tuple[Any, ...] | None, others: Collection[Any] | None, *, reverse: bool
+) -> Iterator[Touch]:
     """Yield what a change of the many-to-many field means for the rows at both ends: they were updated.
 
     No column of theirs was written, only the table between them; ``fields`` names the many-to-many field, so that
@@ -157,7 +190,7 @@ def joined(join: Join, action: str, pk: Any, others: Collection[Any] | None, *, 
         yield Touch(join.through, CREATED)
     near, far = (join.target, join.declared) if reverse else (join.declared, join.target)
     if near:
-        yield Touch(near.table, UPDATED, (pk,), frozenset({near.name}))
+        yield Touch(near.table, UPDATED, pks, frozenset({near.name}))
     if far:
         yield Touch(far.table, UPDATED, None if others is None else tuple(others), frozenset({far.name}))
 

@@ -8,6 +8,7 @@ Django has no hook *before* COMMIT, where the log entry belongs. As long as chan
 connection's ``commit`` is therefore replaced by one that writes the entry first.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from core.changes.order import turnstile
 from core.changes.process import this_process
 from core.changes.publisher import Publication, unpublished
 from core.conf import core_settings
+
+logger = logging.getLogger(__name__)
 
 
 def record(using: str, touches: Iterable[Touch]) -> None:
@@ -43,8 +46,7 @@ def record(using: str, touches: Iterable[Touch]) -> None:
     for touch in touches:
         ledger.add(touch)
     if changes := ledger.changes(using):
-        number = _logged(connection, changes)
-        Publication(changes, using, number)()
+        Publication(changes, using, _logged_afterwards(connection, changes))()
 
 
 def written_tables(using: str) -> frozenset[str]:
@@ -132,22 +134,44 @@ class Pending:
     # --- The end of the transaction ---
 
     def _commit_logged(self) -> None:
-        """Write the log entry, COMMIT, and leave the publication where Django will call it."""
+        """Write the log entry, COMMIT, and publish, or leave that where Django will do it at once."""
         commit = self._unhook()
         publication = self._publication()
         if publication is None:
             commit()
             return
-        publication.ticket = turnstile.draw() if self._prompt else None
+        publication.number = _logged(self._connection, publication.changes)
+        # After the entry, which may have to wait: nobody waits for a ticket longer than for the COMMIT itself.
+        publication.ticket = turnstile.draw()
         try:
-            publication.number = _logged(self._connection, publication.changes)
             commit()
         except BaseException:
-            if publication.ticket is not None:
-                turnstile.give_back(publication.ticket)
+            turnstile.give_back(publication.ticket)
             raise
+        if not self._prompt:
+            # With autocommit off Django calls nothing until it is on again, and forgets it all at a later rollback.
+            publication()
+            return
         # First of all, so that no other function that fails, or reads a cache, comes before it.
         self._entries().insert(0, (set(), publication, True))
+        self._guard(publication.ticket)
+
+    def _guard(self, ticket: int) -> None:
+        """Spend the ticket in any case when Django switches autocommit on, which is when it calls the functions."""
+        attributes = self._connection.__dict__
+        standing = attributes.get("set_autocommit")
+
+        def set_autocommit(*args: Any, **kwargs: Any) -> None:
+            if standing is None:
+                attributes.pop("set_autocommit", None)
+            else:
+                attributes["set_autocommit"] = standing
+            try:
+                self._connection.set_autocommit(*args, **kwargs)
+            finally:
+                turnstile.give_back(ticket)  # spent already, unless the connection is broken
+
+        attributes["set_autocommit"] = set_autocommit
 
     def _unhook(self) -> Callable[[], None]:
         commit, self._commit = self._commit, None
@@ -222,3 +246,15 @@ def _logged(connection: BaseDatabaseWrapper, changes: list[Change]) -> int | Non
     unpublished.add(number)
     log.write(connection, this_process.origin, number, changes)
     return number
+
+
+def _logged_afterwards(connection: BaseDatabaseWrapper, changes: list[Change]) -> int | None:
+    """Write ``changes``, which are committed already, to the log; return None if that fails.
+
+    The write stands and must not seem to have failed. Without an entry the doorbell carries the changes.
+    """
+    try:
+        return _logged(connection, changes)
+    except Exception:
+        logger.exception("A write in autocommit could not be logged; other processes may not hear of it.")
+        return None

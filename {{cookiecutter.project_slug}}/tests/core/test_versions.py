@@ -120,6 +120,33 @@ def test_the_next_raise_makes_up_for_one_that_failed(monkeypatch):
     assert versions.read(["a"])["a"] != before["a"]
 
 
+def test_a_raise_that_succeeds_does_not_vouch_for_a_later_one_that_fails(monkeypatch):
+    """While one raise is on its way to the cache another one of the same table begins and fails: nothing is trusted."""
+    before, first_is_in, second_has_begun = versions.read(["a"]), threading.Event(), threading.Event()
+    inner, calls = cache, []
+
+    class Cache(Counting):
+        def set_many(self, data, timeout):
+            calls.append(data)
+            if len(calls) == 1:
+                inner.set_many(data, timeout=timeout)
+                first_is_in.set()
+                second_has_begun.wait(5)
+                return []
+            second_has_begun.set()
+            first.join(5)
+            raise ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(versions, "cache", Cache())
+        first = threads.start(versions.raise_versions, ["a"])
+        first_is_in.wait(5)
+        assert not versions.raise_versions(["a"])
+        assert versions.read(["a"]) is None
+    assert versions.repair()
+    assert versions.read(["a"]) not in (None, before)
+
+
 async def test_a_server_repairs_by_itself(monkeypatch, settings):
     """The server's job raises what could not be raised as soon as the cache works."""
     settings.CORE = {**settings.CORE, "CACHING": {"REPAIR_INTERVAL": 0.1}}

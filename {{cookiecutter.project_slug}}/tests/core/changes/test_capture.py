@@ -1,16 +1,20 @@
 """What each way of writing is told as."""
 
+import uuid
+
 import django
 import pytest
-from django.db import connection
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 from django.db.models import F, signals
 from django.test import override_settings
 
 from core.changes import TrackedManager, capture, changes_committed, record_change
 from core.changes.querysets import is_tracked
 from polls.models import Choice, Question
+from tests import threads
 from tests.testapp import models
-from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Shelf, Tag, Untracked
+from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Seat, Shelf, Tag, Ticket, Untracked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -191,6 +195,89 @@ def test_changes_are_recorded_by_hand(ear):
         record_change(Note, "changed")
     with pytest.raises(LookupError):
         record_change("polls.nothing", "updated")
+
+
+def test_a_key_is_told_in_the_type_of_its_field(ear):
+    """A row saved under the text of its key is told under its key, and is one row with what is done to it by others."""
+    ticket, number = uuid.uuid4(), 7
+    Ticket.objects.create(id=str(ticket), title="a")
+    Ticket.objects.bulk_create([Ticket(id=str(uuid.UUID(int=1)))])
+    Ticket(id=str(ticket)).delete()
+    assert [pks for _, _, pks, _ in ear.told()] == [(ticket,), (uuid.UUID(int=1),), (ticket,)]
+    with transaction.atomic():
+        Tag(pk=str(number), name="a").save()
+        Tag.objects.filter(pk=number).delete()
+    assert not ear
+    Tag.objects.create(pk=number, name="a")
+    folder = Folder.objects.create(name="a")
+    ear.clear()
+    Folder(pk=str(folder.pk)).tags.add(str(number))
+    told = {(model, pks) for model, _, pks, _ in ear.told()}
+    assert {("testapp.folder", (folder.pk,)), ("testapp.tag", (number,))} <= told
+
+
+def test_an_update_that_rewrites_the_key_is_a_deletion_and_a_creation(ear):
+    """Some rows are gone, those with the new keys are there; both in the same table."""
+    old, new = uuid.uuid4(), uuid.uuid4()
+    Ticket.objects.create(id=old, title="a")
+    ear.clear()
+    Ticket.objects.filter(pk=old).update(id=new)
+    assert ear.told() == [("testapp.ticket", "created", (new,), None), ("testapp.ticket", "deleted", None, None)]
+
+
+def test_an_update_that_rewrites_a_part_of_the_key_is_a_deletion_and_a_creation(ear):
+    """So it is with a key of two columns, and not with a column beside it."""
+    Seat.objects.create(row=1, number=2)
+    ear.clear()
+    Seat.objects.update(row=3)
+    assert ear.told() == [("testapp.seat", "created", ((3, 2),), None), ("testapp.seat", "deleted", None, None)]
+    Seat.objects.update(guest="a")
+    assert ear.told() == [("testapp.seat", "updated", ((3, 2),), {"guest"})]
+
+
+def test_a_receiver_that_comes_and_goes_disturbs_no_write(ear):
+    """While receivers are connected and disconnected on one thread, every write on another succeeds and is told."""
+    errors = []
+
+    def write():
+        note = Note.objects.create(text="a")
+        for _ in range(50):
+            try:
+                note.save()
+            except KeyError as error:
+                errors.append(error)
+
+    def passing(**_):
+        pass
+
+    writer = threads.start(write)
+    while writer.is_alive():
+        changes_committed.connect(passing)
+        changes_committed.disconnect(passing)
+    assert not errors
+    assert len(ear) == 51
+
+
+def test_rows_may_be_named_by_hand_in_any_way_that_names_them(ear):
+    """``record_change`` takes rows, and keys as texts, and tells keys; what is no key fails where it is told."""
+    tag = Tag.objects.create(name="a")
+    ticket = uuid.uuid4()
+    ear.clear()
+    record_change(Tag, "updated", [tag, str(tag.pk)])
+    record_change("testapp.ticket", "updated", [str(ticket)])
+    record_change("testapp.seat", "updated", [["1", 2]])
+    assert [pks for _, _, pks, _ in ear.told()] == [(tag.pk,), (ticket,), ((1, 2),)]
+    for model, mistake in (
+        ("tag", "x"),
+        ("tag", None),
+        ("tag", Tag()),
+        ("seat", 1),
+        ("seat", (1, 2, 3)),
+        ("tag", (1, 2)),
+    ):
+        with pytest.raises((ValueError, ValidationError)):
+            record_change(f"testapp.{model}", "updated", [mistake])
+    assert not ear
 
 
 def test_what_is_documented_as_unseen(ear):

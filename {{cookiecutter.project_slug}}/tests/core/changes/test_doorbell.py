@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 import time
 
@@ -11,11 +12,14 @@ from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 from django.test import override_settings
 
+from core import versions
 from core.changes import doorbell
 from core.changes.change import Change
 from core.changes.doorbell import GROUP, Sender
+from core.changes.order import turnstile
 from core.changes.process import Process
-from core.changes.reader import Listener
+from core.changes.publisher import unpublished
+from core.changes.reader import Listener, _publish_carried
 from tests.testapp.models import Tag
 
 CHANGE = Change("testapp.tag", "testapp_tag", "created", (1,), None, "default")
@@ -121,6 +125,43 @@ async def test_a_stream_of_writes_is_a_few_messages(monkeypatch):
     await ended(sender)
 
 
+def in_fork(check):
+    """Return whether ``check()`` is true in a forked child, which ends without ado."""
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover - in the child
+        try:
+            os._exit(0 if check() else 1)
+        finally:
+            os._exit(2)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # that it has threads is the point
+async def test_the_child_of_a_fork_does_not_feed_its_parents_loop():
+    """What a child sends must not wait for a loop that does not run there; nor does it wait for its parent's locks."""
+    task = asyncio.create_task(doorbell.server_sender.run())
+    await asyncio.sleep(0)
+    ticket = turnstile.draw()
+    unpublished.add(10**9)
+    with doorbell._own_lock, versions._lock, turnstile._changed, unpublished._lock, doorbell.server_sender._lock:
+        assert in_fork(
+            lambda: (
+                not doorbell.server_sender.feed(GROUP, {"type": "x"})
+                and doorbell._own is None
+                and not turnstile._outstanding
+                and unpublished.waits(10**9) is None
+                and not any(lock.locked() for lock in (doorbell._own_lock, versions._lock, unpublished._lock))
+                and turnstile.draw() == 1
+            )
+        )
+    assert turnstile._outstanding
+    assert doorbell.server_sender.feed(GROUP, {"type": "x"})
+    turnstile.give_back(ticket)
+    unpublished.discard(10**9)
+    await ended(task)
+
+
 @pytest.mark.parametrize("error", [ChannelFull, ConnectionError, TimeoutError])
 async def test_a_layer_that_fails_hurts_nobody(monkeypatch, caplog, error):
     """A layer that is full or down is logged once per outage, and the sender goes on."""
@@ -170,6 +211,12 @@ async def test_without_a_log_the_doorbell_carries_the_changes(channel_layer, mon
         await asyncio.sleep(0.02)
     assert list(far_ear) == [[CHANGE]]
     await ended(task, sender)
+
+
+def test_a_doorbell_that_cannot_be_read_means_that_anything_has_changed(far_ear):
+    """Carried changes of another kind do not stop the listener."""
+    _publish_carried("nonsense", "default")
+    assert {each.pks for each in far_ear[0]} == {None}
 
 
 async def test_the_listener_survives_a_layer_that_fails(monkeypatch, caplog, channel_layer, other_process):

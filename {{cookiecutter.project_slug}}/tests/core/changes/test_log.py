@@ -5,11 +5,12 @@ import itertools
 import threading
 import time
 import uuid
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -20,7 +21,7 @@ from core.changes import Change, log, publisher
 from core.changes import reader as reader_module
 from core.changes.change import KINDS
 from core.changes.encoding import decode, encode
-from core.changes.position import GRACE, Horizon, Position, advance
+from core.changes.position import GRACE, Horizon, Position, advance, begin
 from core.changes.process import Process, this_process
 from core.changes.reader import Reader
 from core.models import ChangeLogEntry
@@ -72,7 +73,7 @@ def reader(begun):
 )
 def test_an_entry_says_what_was_written(changes):
     """Changes come out of the log as they went in."""
-    assert decode(encode(changes), "default", lambda model, pk: pk) == changes
+    assert decode(encode(changes), "default", lambda model, pks: tuple(pks)) == changes
 
 
 @transactional
@@ -88,9 +89,42 @@ def test_keys_of_every_type_come_back(begun):
 
 
 @transactional
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[["testapp.tag","testapp_tag","updated",["Tag object (1)"],null]]', [("testapp.tag", "updated", None, None)]),
+        ('[["testapp.seat","testapp_seat","created",[[1,2,3]],null]]', [("testapp.seat", "created", None, None)]),
+    ],
+)
+def test_keys_that_cannot_be_read_are_some_rows_and_stop_nobody(reader, far_ear, other, text, told, caplog):
+    """An entry whose keys are none of the model's is told without them, and the next one is told as ever."""
+    far_ear.clear()
+    ChangeLogEntry.objects.create(origin="x", number=1, changes=text)
+    (tag,) = other("next")
+    far_ear.clear()
+    reader.poll()
+    assert far_ear.told() == [*told, ("testapp.tag", "created", (tag.pk,), None)]
+    assert "some of its rows count as changed" in caplog.text
+
+
+@transactional
+@pytest.mark.parametrize("text", ["nonsense", "[[1]]", "7"])
+def test_an_entry_that_cannot_be_read_means_that_anything_has_changed(reader, far_ear, other, text, caplog):
+    """A text of another kind stops nobody: everything counts as changed, and the next entry is told as ever."""
+    ChangeLogEntry.objects.create(origin="x", number=1, changes=text)
+    (tag,) = other("next")
+    far_ear.clear()
+    reader.poll()
+    everything, following = far_ear
+    assert {each.pks for each in everything} == {None}
+    assert [each.pks for each in following] == [(tag.pk,)]
+    assert "everything counts as changed" in caplog.text
+
+
+@transactional
 def test_every_entry_is_read_once(begun):
     """Reading on from the position of the last reading gives what is new, in order."""
-    position = log.end("default")
+    position = Position(log.end("default").last)  # waits for no id of earlier tests
     for name in "ab":
         Tag.objects.create(name=name)
     reading = log.changes_since(position, "default")
@@ -106,7 +140,7 @@ def test_every_entry_is_read_once(begun):
 @postgresql
 def test_an_entry_that_commits_late_is_read(begun):
     """A transaction that drew its id first and commits last is found, among others that overtook it."""
-    position = log.end("default")
+    position = Position(log.end("default").last)  # waits for no id of earlier tests
     drawn, release = threading.Event(), threading.Event()
 
     def slow():
@@ -129,6 +163,71 @@ def test_an_entry_that_commits_late_is_read(begun):
     third = log.changes_since(second.position, "default")
     assert [each.origin for each in third.entries] == ["slow"]
     assert not third.position.missing
+
+
+@contextmanager
+def under_way():
+    """Hold a transaction open that has drawn its id in the log; it commits at the end of the block."""
+    drawn, release = threading.Event(), threading.Event()
+
+    def slow():
+        with transaction.atomic():
+            text = encode([Change("testapp.tag", "testapp_tag", "created", (1,), None, "default")])
+            ChangeLogEntry.objects.create(origin="slow", number=1, changes=text)
+            drawn.set()
+            release.wait(10)
+
+    thread = threads.start(slow)
+    drawn.wait(10)
+    try:
+        yield
+    finally:
+        release.set()
+        thread.join()
+
+
+@transactional
+@postgresql
+def test_an_entry_that_was_under_way_when_a_reader_began_is_read(begun, far_ear, other):
+    """The reader begins behind an entry with a higher id, and is told of the lower one once, when it commits."""
+    reader = Reader()
+    with under_way():
+        other("overtakes")
+        reader.poll()
+        far_ear.clear()
+        reader.poll()
+        assert not far_ear
+    reader.poll()
+    reader.poll()
+    assert far_ear.told() == [("testapp.tag", "created", (1,), None)]
+
+
+@transactional
+@postgresql
+def test_an_entry_that_was_under_way_when_a_reader_fell_behind_is_read(reader, far_ear, other):
+    """Beginning anew after a pruning misses nothing either."""
+    other("pruned", "pruned too")
+    ChangeLogEntry.objects.update(created_at=Now() - timedelta(seconds=4000))
+    with under_way():
+        other("overtakes")
+        log.prune("default")
+        far_ear.clear()
+        reader.poll()
+        assert {each.pks for each in far_ear[0]} == {None}
+        far_ear.clear()
+    reader.poll()
+    assert far_ear.told() == [("testapp.tag", "created", (1,), None)]
+
+
+def test_a_reader_begins_with_the_gaps_among_the_last_ids(monkeypatch):
+    """Ids that are not there yet are missing, as far back as may be under way; never where ids commit in order."""
+    monkeypatch.setattr("core.changes.position.RECENT", 4)
+    horizon = Horizon(oldest_running=100, next_one=110, now=0.0)
+    assert begin([9, 7, 6], horizon) == Position(9, {8: horizon})
+    assert begin([9], horizon) == Position(9, dict.fromkeys([6, 7, 8], horizon))
+    assert begin([2], horizon) == Position(2, {1: horizon})
+    assert begin([], horizon) == Position(0)
+    assert begin([9, 6], Horizon.settled()) == Position(9)
 
 
 @transactional
@@ -197,6 +296,18 @@ def test_a_reader_behind_the_pruning_takes_everything_as_changed(reader, far_ear
 
 
 @transactional
+def test_a_reader_that_waits_for_missing_ids_notices_the_pruning(begun):
+    """Ids that are still asked for do not hide that later ones are gone."""
+    first, *rest = [ChangeLogEntry.objects.create(origin="x", number=number, changes="[]").pk for number in range(8)]
+    horizon = Horizon(1, 10, time.monotonic())
+    position = Position(rest[2], dict.fromkeys([first, rest[0], rest[1]], horizon))
+    ChangeLogEntry.objects.filter(pk__lte=rest[2]).delete()
+    assert not log.changes_since(position, "default").missed
+    ChangeLogEntry.objects.filter(pk__lte=rest[3]).delete()
+    assert log.changes_since(position, "default").missed
+
+
+@transactional
 def test_a_log_that_begins_anew_is_noticed(begun, other):
     """When the log is shorter than it was, everything counts as changed."""
     other("a")
@@ -241,6 +352,38 @@ def test_a_commit_of_ours_that_was_not_published_is_made_good(reader, far_ear, m
     assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")]
     reader.poll()
     assert not far_ear
+
+
+@transactional
+def test_a_database_that_is_down_silences_no_other(reader, far_ear, other, monkeypatch, caplog):
+    """The logs of the others are read and pruned; the failure is logged once until the database works again."""
+
+    class Connections(dict):
+        def __missing__(self, using):
+            return connections[using]
+
+    class Down:
+        def close(self):
+            pass
+
+    def end(using):
+        if using == "down":
+            raise OperationalError("is down")
+        return Position(0)
+
+    monkeypatch.setattr(log, "aliases", lambda: ["down", "default"])
+    monkeypatch.setattr(log, "end", end)
+    monkeypatch.setattr(reader_module, "connections", Connections(down=Down()))
+    monkeypatch.setattr(reader, "_prune_at", 0.0)
+    ChangeLogEntry.objects.update(created_at=Now() - timedelta(seconds=4000))
+    other("a")
+    far_ear.clear()
+    reader.poll()
+    other("b")
+    reader.poll()
+    assert [each[:2] for each in far_ear.told()] == [("testapp.tag", "created")] * 2
+    assert ChangeLogEntry.objects.count() == 2
+    assert caplog.text.count("cannot be read") == 1
 
 
 @transactional

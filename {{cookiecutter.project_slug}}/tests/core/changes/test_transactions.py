@@ -7,12 +7,12 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.core.exceptions import FieldDoesNotExist
 from django.core.management import call_command
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.db.models import ProtectedError
 from django.test import TestCase, override_settings
 
-from core.changes import changes_committed, record_change
-from core.changes.order import Turnstile
+from core.changes import changes_committed, log, record_change
+from core.changes.order import Turnstile, turnstile
 from core.models import ChangeLogEntry
 from polls.models import Choice, Question
 from tests import threads
@@ -39,6 +39,22 @@ def test_autocommit_publishes_at_once(ear):
     """Outside of a transaction each write is published when it is done."""
     tag = Tag.objects.create(name="a")
     assert ear.told() == [("testapp.tag", "created", (tag.pk,), None)]
+
+
+@transactional
+def test_a_write_in_autocommit_stands_when_its_log_entry_fails(ear, monkeypatch, caplog):
+    """What is committed is published, and the doorbell carries it to those who find nothing in the log."""
+    rung = []
+
+    def locked(*_):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("core.changes.log.write", locked)
+    monkeypatch.setattr("core.changes.doorbell.send", lambda group, message: rung.append(message["changes"]))
+    tag = Tag.objects.create(name="a")
+    assert ear.told() == [("testapp.tag", "created", (tag.pk,), None)]
+    assert rung == [f'[["testapp.tag","testapp_tag","created",[{tag.pk}],null]]']
+    assert "could not be logged" in caplog.text
 
 
 @transactional
@@ -105,20 +121,98 @@ def test_manual_savepoints_behave_as_for_on_commit(ear):
     assert len(ear) == 1
 
 
-@transactional
-def test_manual_transactions_publish_when_django_calls_on_commit(ear):
-    """With autocommit switched off by hand, publication waits until it is on again; a rollback publishes nothing."""
+@pytest.fixture
+def by_hand(transactional_db):
+    """Autocommit is off, and transactions end where the test says so."""
     transaction.set_autocommit(False)
+    yield
+    transaction.rollback()
+    transaction.set_autocommit(True)
+
+
+def test_manual_transactions_publish_with_their_commit(ear, by_hand):
+    """With autocommit switched off by hand a commit publishes at once, in order; a rollback publishes nothing."""
+    Tag.objects.create(name="undone")
+    transaction.rollback()
+    Tag.objects.create(name="done")
+    transaction.commit()
+    assert [changes[0].model for changes in ear] == ["testapp.tag"]
+    with transaction.atomic():
+        Note.objects.create(text="done too")
+    assert len(ear) == 1
+    transaction.commit()
+    assert [changes[0].model for changes in ear] == ["testapp.tag", "testapp.note"]
+    assert ChangeLogEntry.objects.count() == 2
+
+
+def test_a_rollback_takes_nothing_from_what_was_committed_by_hand(ear, by_hand):
+    """What was committed before a rollback was published, once."""
+    Tag.objects.create(name="done")
+    transaction.commit()
+    Note.objects.create(text="undone")
+    transaction.rollback()
+    transaction.set_autocommit(True)
+    transaction.set_autocommit(False)
+    assert [changes[0].model for changes in ear] == ["testapp.tag"]
+
+
+@transactional
+def test_a_connection_that_breaks_after_the_commit_holds_up_nobody(ear, monkeypatch):
+    """Where autocommit cannot be switched on again nobody waits for the publication that cannot come."""
+    switch, failing = connection.set_autocommit, [True]
+
+    def set_autocommit(autocommit, **kwargs):
+        if autocommit and failing:
+            failing.clear()
+            raise OperationalError("gone")
+        return switch(autocommit, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "set_autocommit", set_autocommit)
+        with pytest.raises(OperationalError), transaction.atomic():
+            Tag.objects.create(name="a")
+        assert not turnstile._outstanding
+        assert connection.set_autocommit is set_autocommit
+    connection.close()
+    Tag.objects.create(name="b")
+    assert len(ear) == 1
+    assert "set_autocommit" not in connection.__dict__
+
+
+@transactional
+def test_an_interrupt_takes_nothing_from_what_was_committed(ear):
+    """A receiver that writes and is interrupted: its write is published, and nobody waits for it."""
+
+    def interrupted(changes, **_):
+        if changes[0].model == "testapp.tag":
+            with transaction.atomic():
+                Note.objects.create(text="a")
+            raise KeyboardInterrupt
+
+    changes_committed.connect(interrupted)
     try:
-        Tag.objects.create(name="undone")
-        transaction.rollback()
-        Tag.objects.create(name="done")
-        transaction.commit()
-        assert not ear
+        with pytest.raises(KeyboardInterrupt):
+            Tag.objects.create(name="a")
     finally:
-        transaction.set_autocommit(True)
-    assert len(ear.told()) == 1
-    assert ChangeLogEntry.objects.count() == 1
+        changes_committed.disconnect(interrupted)
+    assert [changes[0].model for changes in ear] == ["testapp.tag", "testapp.note"]
+    assert not turnstile._outstanding
+
+
+@transactional
+def test_nobody_waits_for_a_log_entry_of_somebody_else(ear, monkeypatch):
+    """While an entry is being written, which may take as long as a lock does, its transaction has no ticket."""
+    outstanding, write = [], log.write
+
+    def watched(*args):
+        outstanding.append(dict(turnstile._outstanding))
+        write(*args)
+
+    monkeypatch.setattr(log, "write", watched)
+    with transaction.atomic():
+        Tag.objects.create(name="a")
+    assert outstanding == [{}]
+    assert len(ear) == 1
 
 
 @transactional
