@@ -244,7 +244,11 @@ def _logged(connection: BaseDatabaseWrapper, changes: list[Change]) -> int | Non
         return None
     number = next(this_process.numbers)
     unpublished.add(number)
-    log.write(connection, this_process.origin, number, changes)
+    try:
+        log.write(connection, this_process.origin, number, changes)
+    except BaseException:
+        unpublished.discard(number)  # rolled back with its transaction, or published without an entry
+        raise
     return number
 
 

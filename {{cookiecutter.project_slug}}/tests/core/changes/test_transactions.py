@@ -13,6 +13,7 @@ from django.test import TestCase, override_settings
 
 from core.changes import changes_committed, log, record_change
 from core.changes.order import Turnstile, turnstile
+from core.changes.publisher import unpublished
 from core.models import ChangeLogEntry
 from polls.models import Choice, Question
 from tests import threads
@@ -45,6 +46,7 @@ def test_autocommit_publishes_at_once(ear):
 def test_a_write_in_autocommit_stands_when_its_log_entry_fails(ear, monkeypatch, caplog):
     """What is committed is published, and the doorbell carries it to those who find nothing in the log."""
     rung = []
+    unpublished.reset()
 
     def locked(*_):
         raise OperationalError("database is locked")
@@ -55,6 +57,7 @@ def test_a_write_in_autocommit_stands_when_its_log_entry_fails(ear, monkeypatch,
     assert ear.told() == [("testapp.tag", "created", (tag.pk,), None)]
     assert rung == [f'[["testapp.tag","testapp_tag","created",[{tag.pk}],null]]']
     assert "could not be logged" in caplog.text
+    assert not unpublished._since
 
 
 @transactional
