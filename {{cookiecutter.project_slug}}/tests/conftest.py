@@ -3,6 +3,7 @@
 import types
 import uuid
 
+import hypothesis
 import pytest
 from channels.layers import channel_layers
 from django.contrib.auth.models import Permission, User
@@ -12,6 +13,10 @@ from rest_framework.test import APIClient
 from core.changes import doorbell
 from polls.models import Choice, Question
 from tests.threads import close_caches
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture(autouse=True)

