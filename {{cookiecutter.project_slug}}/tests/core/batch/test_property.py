@@ -103,6 +103,7 @@ def rows():
     return list(Question.objects.order_by("pk").values()), list(Choice.objects.order_by("pk").values())
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(items=batches, who=st.sampled_from([0, 1, 1]), atomic=st.booleans())
 def test_a_batch_gives_what_the_same_requests_give_one_by_one(clients, author, items, who, atomic):

@@ -67,6 +67,7 @@ def told_truly(table, kind, told, old, rows, kinds):
                 assert names <= {f"{each}{end}" for each in change.fields for end in ("", "_id")}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
