@@ -41,6 +41,7 @@ def main() -> None:
                     results += measure(part, Path(project), database, address)
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(table(results))
+    print(memory(results))
 
 
 def databases(folder: Path) -> "Iterator[tuple[str, object]]":
@@ -88,6 +89,16 @@ def measure(part: str, project: Path, database: str, url: str) -> "list[dict[str
     command = [sys.executable, "-m", "bench.part", part]
     output = subprocess.run(command, cwd=project, env=environment, stdout=subprocess.PIPE, check=True).stdout
     return [{"part": part, "database": database, **row} for row in json.loads(output)]
+
+
+def memory(results: "list[dict[str, object]]") -> str:
+    """Return the peaks of memory that were measured, a line per row."""
+    rows = [row for row in results if row["peak_mib"]]
+    return "\n".join(
+        f"peak memory, {row['work']}, {row['database']}: "
+        + ", ".join(f"{name} {mib} MiB" for name, mib in row["peak_mib"].items())
+        for row in rows
+    )
 
 
 def table(results: "list[dict[str, object]]") -> str:
