@@ -1,9 +1,11 @@
 """Refuses answers that would give a project that does not work. Runs before any file is written."""
 
+import contextlib
 import keyword
 import re
 import sys
 import zoneinfo
+from pathlib import Path
 
 PROJECT_SLUG = {{cookiecutter.project_slug | tojson}}
 DOMAIN_NAME = {{cookiecutter.domain_name | tojson}}
@@ -59,6 +61,17 @@ def domain_refusal(name: str) -> str | None:
     return f"{name!r} is not a host name: type a domain_name such as example.com, without https:// and without a path."
 
 
+def remove_parents(slug: str) -> None:
+    """Remove the empty folders that cookiecutter has made for a slug with slashes: it removes the last one only."""
+    folder = Path.cwd()
+    for _ in slug.replace("\\", "/").strip("/").split("/")[1:]:
+        with contextlib.suppress(OSError):  # one that is not empty was there before
+            folder.rmdir()
+        folder = folder.parent
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def main() -> None:
     """Stop with every refusal, a sentence each."""
     refusals = [
@@ -68,6 +81,8 @@ def main() -> None:
         time_zone_refusal(TIME_ZONE),
     ]
     if found := [refusal for refusal in refusals if refusal]:
+        if "/" in PROJECT_SLUG:
+            remove_parents(PROJECT_SLUG)
         sys.exit("\n".join(found))
 
 

@@ -51,6 +51,15 @@ def test_a_bad_answer_is_refused_and_no_folder_stays(bake, tmp_path, capfd, prom
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("slug", ["my/project", "a/b/c"])
+def test_a_slug_with_slashes_is_refused_and_no_folder_stays(bake, tmp_path, capfd, slug):
+    # The folders are gone before cookiecutter comes to remove the last of them, which it takes badly.
+    with pytest.raises((FailedHookException, FileNotFoundError)):
+        bake(project_slug=slug)
+    assert f"{slug!r} is not a name for a project" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("slug", ["live_polls", "a", "Shop2", "api_v2", "typing_test"])
 def test_a_good_slug_is_accepted(bake, slug):
     assert bake(project_slug=slug).name == slug
@@ -95,4 +104,4 @@ def test_the_hooks_need_no_network(project, tmp_path):
     imports = set(re.findall(r"^(?:import|from) (\w+)", "\n".join(
         path.read_text() for path in [*(ROOT / "hooks").glob("*.py"), project / "scripts/make_env.py"]
     ), re.MULTILINE))  # fmt: skip
-    assert imports == {"keyword", "os", "pathlib", "re", "runpy", "secrets", "sys", "zoneinfo"}
+    assert imports == {"contextlib", "keyword", "os", "pathlib", "re", "runpy", "secrets", "sys", "zoneinfo"}
