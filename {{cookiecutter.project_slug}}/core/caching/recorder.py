@@ -14,10 +14,10 @@ from django.db import connections, router
 from django.db.models import Model
 
 from core import versions
-from core.caching.statements import read_statement
 from core.changes import written_tables
 from core.outage import guard
 from core.queries import tables_read
+from core.statements import read_statement
 
 
 class Recorder:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from core.caching import entry as entries
 from core.caching.entry import Entry
-from core.caching.statements import read_statement
 from core.serialization import JSONCacheSerializer
+from core.statements import read_statement
 
 TEXTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
 

@@ -95,4 +95,4 @@ def _forget(*, setting: str, **_: object) -> None:
         _remembered.cache_clear()
 
 
-setting_changed.connect(_forget, dispatch_uid="core.caching.statements")
+setting_changed.connect(_forget, dispatch_uid="core.statements")
