@@ -27,9 +27,8 @@ from core.keys.functions import (
     resolved,
     shared_cache_key_func,
 )
-from core.keys.passing import passes_by, trimmer
+from core.keys.passing import SAFE, passes_by, trimmer
 
-SAFE = frozenset({"GET", "HEAD"})
 PAGES = frozenset({"api", "admin"})
 """Formats whose answers are pages made for one visitor: the browsable API."""
 DEFAULTS = (default_cache_key_func, default_object_cache_key_func, default_list_cache_key_func)

@@ -28,9 +28,8 @@ from core.keys.functions import (
     digest_of,
     resolved,
 )
-from core.keys.passing import add_finisher, passes_by, remove_finisher, trimmer
+from core.keys.passing import SAFE, add_finisher, passes_by, remove_finisher, trimmer
 
-SAFE = frozenset({"GET", "HEAD"})
 PAGES = frozenset({"api", "admin", "html"})
 """Formats whose answers depend on more than the data."""
 REQUIRED: Mapping[str, Sequence[str]] = {"PUT": ["If-Match"], "PATCH": ["If-Match"], "DELETE": ["If-Match"]}

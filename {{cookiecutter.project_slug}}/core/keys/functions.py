@@ -25,7 +25,7 @@ from core.keys.constructors import (
     DefaultKeyConstructor,
     SharedKeyConstructor,
 )
-from core.keys.passing import as_get
+from core.keys.passing import SAFE, as_get
 
 KeyFunc = Callable[..., str]
 
@@ -45,7 +45,7 @@ class Representation:
     def __call__(self, *, view_instance: Any, request: Any, view_method: Any = None, **_: Any) -> str:
         """Return the digest. Raises what the view raises, ``Http404`` where there is no representation."""
         twin = as_get(view_instance, request)
-        return digest_of(_answer(twin, view_method, is_read=request.method in {"GET", "HEAD"}))
+        return digest_of(_answer(twin, view_method, is_read=request.method in SAFE))
 
 
 def _answer(view: Any, method: Any, *, is_read: bool) -> Any:

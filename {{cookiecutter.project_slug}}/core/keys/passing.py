@@ -1,7 +1,12 @@
 """Requests that pass by caches and tags, and what is to be done to a fresh answer before anybody stores it.
 
-Two small facts that decorators on the same method tell each other by way of the request, because features do not know
-one another.
+Features do not know one another; what they have to tell each other goes by way of the request.
+
+**Live queries** have one switch here. A read with ``?observe=`` passes by caches and tags while
+``CORE["REACTIVE"]["ENABLED"]``, without anybody's doing: nothing is looked up, nothing is kept, no tag is set and no
+condition is judged. Whoever evaluates a query without that parameter calls ``pass_by(request)`` on the request it is
+going to call the view with, Django's or DRF's around it, and the same holds. ``passes_by(request)`` is what every cache
+asks. Writes are held to their conditions whatever their URL says.
 """
 
 import copy
@@ -16,6 +21,8 @@ from core.conf import core_settings
 
 OBSERVE = "observe"
 """The query parameter of a live query: its answer registers an observer, and is nobody else's."""
+SAFE = frozenset({"GET", "HEAD"})
+"""The methods that caches answer, and that live queries ask with."""
 _PASSING = "_core_passing"
 _FINISHERS = "_core_finishers"
 
@@ -23,15 +30,15 @@ Finisher = Callable[[Any], None]
 
 
 def passes_by(request: Any) -> bool:
-    """Tell whether the answer to ``request`` is to be made anew, without cache and tags."""
+    """Tell whether ``request``, of Django or DRF, is to be answered anew, without cache and tags."""
     plain = _plain(request)
     if _PASSING in request.__dict__ or _PASSING in plain.__dict__:
         return True
-    return OBSERVE in plain.GET and core_settings.REACTIVE.ENABLED
+    return OBSERVE in plain.GET and request.method in SAFE and core_settings.REACTIVE.ENABLED
 
 
 def pass_by(request: Any) -> None:
-    """Have ``request`` pass by caches and tags: what evaluates a live query calls this."""
+    """Have ``request``, of Django or DRF, pass by caches and tags: what evaluates a live query calls this."""
     setattr(request, _PASSING, True)
 
 
