@@ -43,6 +43,11 @@ class Action:
         """Whether the action may change something."""
         return self.method not in SAFE
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the action is one of REST's own."""
+        return self in _BUILT_IN
+
 
 _BUILT_IN: Final = (
     Action(CREATE, False, "POST", "create", "create"),
@@ -56,9 +61,14 @@ LOOKING: Final = {False: _BUILT_IN[2], True: _BUILT_IN[1]}
 """What a subscription amounts to in REST: looking at the list, or at one row."""
 
 
-@cache
 def actions_of(binding: "type[ResourceBinding]") -> Mapping[str, Action]:
     """Return the actions of ``binding`` by name, ``subscribe`` and ``unsubscribe`` not among them."""
+    key: Any = binding
+    return _actions_of(key)
+
+
+@cache
+def _actions_of(binding: Any) -> Mapping[str, Action]:
     found = {
         **{each.name: each for each in _built_in(binding)},
         **{each.name: each for each in _of_viewset(binding)},
@@ -69,18 +79,20 @@ def actions_of(binding: "type[ResourceBinding]") -> Mapping[str, Action]:
 
 def can_look(binding: "type[ResourceBinding]", *, detail: bool) -> bool:
     """Tell whether clients may subscribe to single rows, or to any: where REST shows them."""
-    return LOOKING[detail].name in actions_of(binding)
+    return LOOKING[detail].name in actions_of(binding) and binding.find_model() is not None
 
 
 def _built_in(binding: "type[ResourceBinding]") -> Iterator[Action]:
     view = binding.view_class()
+    if binding.viewset_class is None and binding.find_model() is None:
+        return  # it has actions of its own only
     for action in _BUILT_IN:
         if action.name in binding.actions and hasattr(view, action.view_action) and _serves(view, action.method):
             yield action
 
 
 def _of_viewset(binding: "type[ResourceBinding]") -> Iterator[Action]:
-    view = binding.view_class()
+    view: Any = binding.view_class()
     for extra in view.get_extra_actions():
         methods = {method.upper(): name for method, name in extra.mapping.items() if _serves(view, method)}
         if binding.read_only:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from rest_framework.utils.encoders import JSONEncoder
 
+OK: Final = 200
 BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 METHOD_NOT_ALLOWED: Final = 405
@@ -24,7 +25,7 @@ EXAMPLE: Final = '{"stream": "questions", "payload": {"action": "list"}}'
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One message of a client that could be read. ``payload`` is a dictionary; of it only ``action`` has been judged."""
+    """One message of a client that could be read. Of the ``payload`` only ``action`` has been judged."""
 
     stream: str
     payload: dict[str, Any]

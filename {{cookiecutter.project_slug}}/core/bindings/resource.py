@@ -3,7 +3,7 @@
 An instance answers one request, or looks for whom an event is. Described in ``docs/bindings.md``.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from django.db import models
 from rest_framework.response import Response
 
 from core.bindings import views
-from core.bindings.actions import Action, actions_of
+from core.bindings.actions import Action
 from core.callers import Caller
 
 BUILT_IN = frozenset({"create", "retrieve", "list", "update", "patch", "delete"})
@@ -56,18 +56,29 @@ class ResourceBinding:
     @classmethod
     def view_class(cls) -> type[views.BoundView]:
         """Return the class of the view behind this binding."""
-        return _view_class(cls)
+        key: Any = cls
+        return _view_class(key)
 
     @classmethod
     def get_model(cls) -> type[models.Model]:
         """Return the model whose rows this is about. Raises ``ImproperlyConfigured`` if nothing tells."""
+        if (model := cls.find_model()) is None:
+            raise ImproperlyConfigured(f"{cls.__name__} needs a model, a queryset, or a viewset that has one.")
+        return model
+
+    @classmethod
+    def find_model(cls) -> type[models.Model] | None:
+        """Return the model whose rows this is about; None if nothing tells."""
         if cls.model is not None:
             return cls.model
-        queryset = cls.queryset if cls.queryset is not None else getattr(cls.view_class(), "queryset", None)
-        if queryset is None:
-            raise ImproperlyConfigured(f"{cls.__name__} needs a model, a queryset, or a viewset that has one.")
-        model: type[models.Model] = queryset.model
-        return model
+        view = cls.view_class()
+        model = getattr(getattr(view, "queryset", None), "model", None)
+        return model or getattr(getattr(view.serializer_class, "Meta", None), "model", None)
+
+    @classmethod
+    def overrides(cls, name: str) -> bool:
+        """Tell whether this binding has a hook ``name`` of its own."""
+        return getattr(cls, name) is not getattr(ResourceBinding, name)
 
     # --- Actions ---
 
@@ -154,10 +165,5 @@ class ReadOnlyResourceBinding(ResourceBinding):
 
 
 @cache
-def _view_class(binding: type[ResourceBinding]) -> type[views.BoundView]:
+def _view_class(binding: Any) -> type[views.BoundView]:
     return views.view_class_of(binding)
-
-
-def described_actions(binding: type[ResourceBinding]) -> Mapping[str, Action]:
-    """Return the actions of ``binding`` by name."""
-    return actions_of(binding)

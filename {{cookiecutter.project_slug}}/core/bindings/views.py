@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
+from rest_framework.generics import GenericAPIView
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.viewsets import ModelViewSet
 
+from core.bindings.actions import Action
 from core.bindings.pages import Pages
 from core.bindings.permissions import instances
 from core.keys.passing import pass_by
@@ -26,6 +28,7 @@ else:
     _Viewset = object
 
 TAKEN: Final = (
+    "queryset",
     "serializer_class",
     "lookup_field",
     "lookup_url_kwarg",
@@ -47,7 +50,7 @@ class BoundView(_Viewset):
 
     binding: "ResourceBinding"
     counted: bool
-    """Whether the request counts for throttles: what a client sends does, looking for whom an event is does not."""
+    """Whether the request counts for throttles."""
 
     @property
     def paginator(self) -> BasePagination:
@@ -84,6 +87,11 @@ class BoundView(_Viewset):
     def own_filter_queryset(self, queryset: Any) -> Any:
         return super().filter_queryset(queryset)
 
+    def filters_by_itself(self) -> bool:
+        """Tell whether the viewset or the binding has a ``filter_queryset`` of its own making."""
+        own = getattr(super(), "filter_queryset")  # noqa: B009 - the viewset's, whichever class has it
+        return type(self.binding).overrides("filter_queryset") or own.__func__ is not GenericAPIView.filter_queryset
+
     def get_serializer_class(self) -> Any:
         return self.binding.get_serializer_class()
 
@@ -94,8 +102,7 @@ class BoundView(_Viewset):
         return self.binding.get_serializer_context()
 
     def own_get_serializer_context(self) -> dict[str, Any]:
-        context: dict[str, Any] = super().get_serializer_context()
-        return context
+        return dict(super().get_serializer_context())
 
     def perform_create(self, serializer: Any) -> None:
         self.binding.perform_create(serializer)
@@ -126,10 +133,8 @@ def view_class_of(binding: "type[ResourceBinding]") -> type[BoundView]:
     if viewset is None:
         viewset = ModelViewSet
         attributes = {"pagination_class": None}
-        queryset = binding.queryset
-        if queryset is None and binding.model is not None:
-            queryset = binding.model._default_manager.all()
-        attributes["queryset"] = queryset
+        if binding.model is not None:
+            attributes["queryset"] = binding.model._default_manager.all()
     for name in TAKEN:
         if (value := getattr(binding, name, None)) is not None:
             attributes[name] = value
@@ -138,15 +143,16 @@ def view_class_of(binding: "type[ResourceBinding]") -> type[BoundView]:
     return made
 
 
-def begin(view: BoundView, request: HttpRequest, method: str, action: str, kwargs: Mapping[str, Any], data: Any) -> None:
-    """Do what REST does before it calls the action of a view: all its checks. Raises what they raise."""
-    pass_by(request)  # what is written down for HTTP, by its addresses, is of no use here
-    view.action_map = {method.lower(): action}
+def begin(view: BoundView, request: HttpRequest, action: Action, kwargs: Mapping[str, Any], data: Any) -> Request:
+    """Do what REST does before it runs ``action``: all its checks. Raises what they raise; returns REST's request."""
+    pass_by(request)  # what is kept for HTTP, by its addresses, is of no use here
+    view.action_map = {action.method.lower(): action.view_action}
     view.args, view.kwargs = (), dict(kwargs)
     view.headers = {}
-    made = view.initialize_request(request, **kwargs)
+    made: Any = view.initialize_request(request, **kwargs)
     # As if a parser had read it: it has been read already.
     made._data = made._full_data = data  # noqa: SLF001
     made._files = MultiValueDict()  # noqa: SLF001
     view.request = made
     view.initial(made, **kwargs)
+    return view.request

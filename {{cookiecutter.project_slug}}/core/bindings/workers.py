@@ -44,6 +44,7 @@ class Workers(Executor):
         self._holding = 0  # threads that hold connections, perhaps
         self._threads = 0
         self._busy = 0
+        self._hurried = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have ``fn`` called in one of the threads, in a context of its own."""
@@ -67,10 +68,14 @@ class Workers(Executor):
             time.sleep(0.005)
         return True
 
-    def wait_for_connections(self, timeout: float) -> bool:
-        """Wait until no thread holds a connection; return False after ``timeout`` seconds."""
+    def give_back(self, timeout: float) -> bool:
+        """Have connections given back as soon as nothing is under way; return False if not in ``timeout`` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._holding, timeout)
+            self._hurried = True
+            self._changed.notify_all()
+            given = self._changed.wait_for(lambda: not self._holding, timeout)
+            self._hurried = False
+        return given
 
     def _work(self) -> None:
         while True:
@@ -113,7 +118,7 @@ class Workers(Executor):
 
     def _wait(self, timeout: float | None) -> None:
         self._idle += 1
-        self._changed.wait_for(lambda: bool(self._jobs), timeout)
+        self._changed.wait_for(lambda: bool(self._jobs) or (self._hurried and timeout is not None), timeout)
         self._idle -= 1
 
 
