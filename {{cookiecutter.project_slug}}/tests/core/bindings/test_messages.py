@@ -77,7 +77,7 @@ def test_parameters_become_a_query_string(values, query):
 
 @pytest.mark.parametrize("values", [[], "page=1", 7, {"owner": None}, {"a": {"b": 1}}, {"a": [[1]]}])
 def test_what_are_no_parameters_says_why(values):
-    with pytest.raises(ValueError, match="object|neither a text"):
+    with pytest.raises(ValueError, match=r"object|neither a text"):
         query_of(values)
 
 
