@@ -86,7 +86,7 @@ class _Execution:
     def _run_atomic(self) -> None:
         transactions = Transactions(connections.all())
         try:
-            failure = self._run_until_failure()
+            failure = self._run_until_failure(transactions)
         except BaseException:
             transactions.roll_back()
             raise
@@ -99,11 +99,11 @@ class _Execution:
         except CommitError as error:
             self._answers[:] = [own_answer(424, str(error)) for _ in self._answers]
 
-    def _run_until_failure(self) -> Failure | None:
+    def _run_until_failure(self, transactions: Transactions) -> Failure | None:
         for number in graph.sequence(self._waits(one_writer=False)):
             self._do(number)
             answer = self._answers[number]
-            if answer is not None and not answer.failed and _is_broken():
+            if answer is not None and not answer.failed and transactions.broken():
                 detail = "The item has broken the transaction of the batch: nothing more can be written in it."
                 answer = self._answers[number] = own_answer(500, detail)
             if answer is not None and answer.failed:
@@ -144,21 +144,3 @@ def _can_be_shared(connection: BaseDatabaseWrapper) -> bool:
     if connection.in_atomic_block or (connection.connection is not None and not connection.autocommit):
         return False
     return not (connection.vendor == "sqlite" and database.is_in_memory_db())
-
-
-def _is_broken() -> bool:
-    """Tell whether a transaction can only be rolled back, though the item has reported success."""
-    return any(map(_cannot_commit, connections.all(initialized_only=True)))
-
-
-def _cannot_commit(connection: BaseDatabaseWrapper) -> bool:
-    if connection.needs_rollback or connection.connection is None:
-        return connection.needs_rollback
-    if connection.vendor != "postgresql":
-        return False
-    # After an error that somebody caught, PostgreSQL answers COMMIT with a rollback, and without a word.
-    status: int = connection.connection.info.transaction_status
-    return status == _IN_ERROR
-
-
-_IN_ERROR = 3  # libpq's PQTRANS_INERROR

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 PATIENCE = 0.005
 """Seconds that an item may take before helpers are called."""
 
+helper: contextvars.ContextVar[object] = contextvars.ContextVar("core.batch.helper", default=None)
+"""Which helper this is; None for the caller."""
+
 
 class Pool:
     """The threads of the process."""
@@ -188,6 +191,7 @@ class Crew:
 
 def _equip() -> bool:
     """Get connections to databases, so that no item fails for want of one; tell whether there were any."""
+    helper.set(object())
     for alias in caches:
         caches[alias]  # one per helper and not per item
     try:
