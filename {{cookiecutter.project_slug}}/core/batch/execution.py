@@ -39,6 +39,7 @@ class _Execution:
         self._answers: list[Answer | None] = [None] * len(batch.items)
         self._named = _Named(batch.items, self._answers)
         self._allowance = Allowance(core_settings.BATCH.MAX_REFERENCE_STEPS)
+        self._max_inserted = core_settings.BATCH.MAX_BODY_SIZE
 
     def run(self) -> list[Answer]:
         if self._batch.atomic:
@@ -50,9 +51,10 @@ class _Execution:
     def _run_freely(self) -> None:
         databases = list(connections.all())
         one_writer = any(connection.vendor == "sqlite" for connection in databases)
-        schedule = graph.Schedule(self._waits(one_writer=one_writer))
-        most = min(core_settings.BATCH.MAX_WORKERS, len(self._batch.items))
-        workers.run(schedule, self._do, most if all(map(_can_be_shared, databases)) else 1)
+        waits = self._waits(one_writer=one_writer)
+        at_once = not graph.in_line(waits) and all(map(_can_be_shared, databases))
+        most = min(core_settings.BATCH.MAX_WORKERS, len(self._batch.items)) if at_once else 1
+        workers.run(graph.Schedule(waits), self._do, most)
 
     def _waits(self, *, one_writer: bool) -> list[set[int]]:
         batch = self._batch
@@ -69,7 +71,7 @@ class _Execution:
             if answer is not None and answer.failed:
                 return not_done(blame(self._batch.items[other], answer))
         try:
-            call = resolve(item, Resolver(self._named, core_settings.BATCH.MAX_BODY_SIZE, self._allowance))
+            call = resolve(item, Resolver(self._named, self._max_inserted, self._allowance))
         except UnresolvedError as error:
             return own_answer(424, str(error))
         except BadCallError as error:

@@ -145,13 +145,17 @@ class Crew:
         return False
 
     def _come_if_late(self) -> None:
-        self._ended.wait(PATIENCE)
+        late = False
+        while not late:
+            self._ended.wait(PATIENCE)
+            with self._changed:
+                if self._over() or not self._schedule.ready:
+                    self._scout = False
+                    self._helpers -= 1
+                    return
+                late = time.monotonic() - self._began > PATIENCE / 2
         with self._changed:
-            late = not self._over() and time.monotonic() - self._began > PATIENCE / 2
             self._scout = False
-            if not late:
-                self._helpers -= 1
-                return
             for _ in range(min(self._schedule.ready, self._most_helpers) - 1):
                 self._call(self._help)
         self._help()
