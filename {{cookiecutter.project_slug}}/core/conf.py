@@ -116,6 +116,18 @@ class Reactive(Feature):
 class Bindings(Feature):
     """REST and subscriptions over a WebSocket."""
 
+    # Dotted path of the demultiplexer behind /ws/. This one has every stream that the applications declare.
+    DEMULTIPLEXER: str = "core.bindings.WebsocketDemultiplexer"
+    # Rows of a page, where no viewset says how many.
+    DEFAULT_PAGE_SIZE: int = field(default=25, metadata={"minimum": 1})
+    # Threads that answer requests, and requests of one socket that wait for one.
+    MAX_WORKERS: int = field(default=10, metadata={"minimum": 1})
+    MAX_PENDING: int = field(default=100, metadata={"minimum": 1})
+    # Subscriptions of one socket.
+    MAX_SUBSCRIPTIONS: int = field(default=1000, metadata={"minimum": 1})
+    # Keys that the subscriptions of one kind of caller remember, to tell what has gone out of sight.
+    MAX_TRACKED: int = field(default=100_000, metadata={"minimum": 0})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
