@@ -31,14 +31,14 @@ class Route:
 
     def again(self) -> ResolverMatch | None:
         """Return what resolving the path would give now; None if that is not known."""
-        match = self.match
+        match: Any = self.match
         if match is None or self.language != get_language():  # by which a path may be prefixed
             return None
         if not all(isinstance(value, _PLAIN) for value in match.kwargs.values()):
             return None  # a converter's own, which may have looked something up
-        more = (match.app_names, match.namespaces, match.route, match.tried, match.captured_kwargs)
+        more = (match.app_names, match.namespaces, match.route, match.tried, match.captured_kwargs, match.extra_kwargs)
         kwargs = {**match.kwargs}  # middleware may change them
-        return ResolverMatch(match.func, match.args, kwargs, match.url_name, *more, match.extra_kwargs)
+        return ResolverMatch(match.func, match.args, kwargs, match.url_name, *more)
 
 
 _PLAIN = (str, int, UUID)
@@ -78,7 +78,7 @@ class ItemHandler(BaseHandler):
             if known is not None:
                 request.resolver_match = known
                 return known
-        match: ResolverMatch = super().resolve_request(request)  # type: ignore[misc]
+        match: ResolverMatch = super().resolve_request(request)
         return match
 
     def respond(self, request: ItemRequest) -> HttpResponseBase:

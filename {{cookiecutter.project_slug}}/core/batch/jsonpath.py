@@ -152,14 +152,16 @@ def _steps(node: Any) -> tuple[str | int, ...] | None:
 
 
 def _followed(steps: tuple[str | int, ...], document: Any) -> list[Any]:
+    found = document
     try:
         for step in steps:
-            if not isinstance(document, dict if isinstance(step, str) else list):
+            container: Any = dict if isinstance(step, str) else list
+            if not isinstance(found, container):
                 return []
-            document = document[step]
+            found = found[step]
     except LookupError:
         return []
-    return [document]
+    return [found]
 
 
 # --- Parts ---
