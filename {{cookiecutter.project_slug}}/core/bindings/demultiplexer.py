@@ -25,6 +25,7 @@ from core.bindings.sight import Interest
 from core.bindings.streams import Streams, declared
 from core.bindings.subscribing import Subscribing, Unsubscribing
 from core.bindings.workers import Workers
+from core.changes import reader
 from core.conf import core_settings
 from core.sockets import CloseCode, SocketConsumer
 
@@ -142,6 +143,7 @@ class WebsocketDemultiplexer(SocketConsumer):
             return
         self._subscriptions[wanted.wish] = (wanted.interest, wanted.subscription)
         try:
+            await reader.begun()
             joined = dispatcher.join(self, wanted.interest, wanted.subscription, wanted.confirmed)
             await asyncio.wrap_future(joined)
         except Exception:

@@ -182,11 +182,11 @@ class Dispatcher:
 
     def _complete(self, done: "Future[None]", work: Callable[[], None], labels: Iterable[str]) -> None:
         try:
-            work()
+            if done.set_running_or_notify_cancel():  # else the socket has closed meanwhile
+                work()
+                done.set_result(None)
         except Exception as error:  # noqa: BLE001 - it becomes the reply
             done.set_exception(error)
-        else:
-            done.set_result(None)
         finally:
             self._want(labels, -1)
 
