@@ -1,8 +1,8 @@
 """The promise of subscriptions: every committed event on rows one may see, and none on rows one may not.
 
-Questions are written at random in every way there is, by callers with different rights, in this process and in what looks
-like another. After each commit every subscriber's events have to be exactly those that the rule of who sees what asks for,
-with the data that REST shows that subscriber.
+Questions are written at random in every way there is, by callers with different rights, in this process and in what
+looks like another. After each commit every subscriber's events have to be exactly those that the rule of who sees what
+asks for, with the data that REST shows that subscriber.
 """
 
 import contextlib
@@ -158,7 +158,10 @@ class World:
     def bulk(self, text, published):
         touched = self.keys(question_text=text)
         answer = self.api.patch(
-            f"/api/questions/?question_text={text}", {"published": published}, format="json", HTTP_X_BULK_OPERATION="true"
+            f"/api/questions/?question_text={text}",
+            {"published": published},
+            format="json",
+            HTTP_X_BULK_OPERATION="true",
         )
         assert answer.status_code == 204
         return touched
@@ -210,8 +213,8 @@ class Listener:
         assert len(told) == len(events)
         for event in events:
             assert event["data"] == ({} if event["action"] == "delete" else shown[event["pk"]])
-        expected = {pk: "update" for pk in before & after & touched}
-        expected |= {pk: "create" for pk in after - before} | {pk: "delete" for pk in before - after}
+        expected = dict.fromkeys(before & after & touched, "update")
+        expected |= dict.fromkeys(after - before, "create") | dict.fromkeys(before - after, "delete")
         if where == "missed":  # rows that may have changed may be told; those that have must be
             assert told.items() >= {pk: each for pk, each in expected.items() if each != "update"}.items()
             assert {pk for pk, action in told.items() if action == "update"} <= before & after
@@ -246,7 +249,5 @@ async def play(author, staff, stranger, filters, program):
 @pytest.mark.slow
 @given(filters=st.lists(st.sampled_from(FILTERS), min_size=4, max_size=4), program=steps)
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
-def test_every_event_on_rows_one_may_see_and_none_on_others(
-    author, staff, stranger, channel_layer, filters, program
-):
+def test_every_event_on_rows_one_may_see_and_none_on_others(author, staff, stranger, channel_layer, filters, program):
     async_to_sync(play)(author, staff, stranger, filters, program)
