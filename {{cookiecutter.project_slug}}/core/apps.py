@@ -30,15 +30,26 @@ def _core_setting() -> object:
 
 
 def _wire_changes() -> None:
+    from django.contrib.auth import user_logged_out
+
     from core import versions
     from core.changes import capture, changes_committed, changes_heard
-    from core.conf import core_settings
+    from core.conf import core_settings, has_sockets
+    from core.sockets.keeper import keeper
 
     for signal in (changes_committed, changes_heard):
         if core_settings.CACHING.ENABLED:
             signal.connect(versions.on_changes, dispatch_uid="core.versions")
         else:
             signal.disconnect(dispatch_uid="core.versions")
+        if has_sockets():
+            signal.connect(keeper.on_changes, dispatch_uid="core.sockets")
+        else:
+            signal.disconnect(dispatch_uid="core.sockets")
+    if has_sockets():
+        user_logged_out.connect(keeper.on_logout, dispatch_uid="core.sockets")
+    else:
+        user_logged_out.disconnect(dispatch_uid="core.sockets")
     capture.update()
 
 
@@ -53,7 +64,8 @@ def _rewire(*, setting: str, **_: object) -> None:
 def _add_jobs() -> None:
     from core import versions
     from core.changes import doorbell, log, reader
-    from core.conf import core_settings
+    from core.conf import core_settings, has_sockets
+    from core.sockets.keeper import keeper
     from core.supervisor import supervisor
 
     if log.is_wanted():
@@ -61,3 +73,5 @@ def _add_jobs() -> None:
         supervisor.add("core.changes.reader", reader.run)
     if core_settings.CACHING.ENABLED:
         supervisor.add("core.versions", versions.keep_repairing)
+    if has_sockets():
+        supervisor.add("core.sockets", keeper.run)

@@ -130,6 +130,21 @@ class Changes:
     PRUNE_INTERVAL: float = field(default=60.0, metadata={"minimum": 1})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sockets:
+    """What every WebSocket of the site is held to. Not a feature: there are sockets where a feature has some."""
+
+    # Bytes of a message from a client. Servers close a socket by themselves above 1 MiB.
+    MAX_MESSAGE_SIZE: int = field(default=64 * 2**10, metadata={"minimum": 1})
+    # Messages that a client may send per second; more are refused, many more close the socket.
+    MESSAGE_RATE: float = field(default=50.0, metadata={"minimum": 0.1})
+    # Bytes that a client may be sent per PING_INTERVAL (seconds); more close the socket, since it may not be reading.
+    MAX_OUTGOING: int = field(default=16 * 2**20, metadata={"minimum": 1024})
+    PING_INTERVAL: float = field(default=20.0, metadata={"minimum": 1})
+    # Seconds between two looks at whether the callers of open sockets are still logged in and active.
+    CHECK_INTERVAL: float = field(default=30.0, metadata={"minimum": 0.5})
+
+
 SECTIONS: Mapping[str, type] = {
     "BATCH": Batch,
     "ROUTERS": Routers,
@@ -139,6 +154,7 @@ SECTIONS: Mapping[str, type] = {
     "REACTIVE": Reactive,
     "BINDINGS": Bindings,
     "CHANGES": Changes,
+    "SOCKETS": Sockets,
 }
 
 
@@ -290,6 +306,11 @@ class CoreSettings:
         """Settings of the change stream."""
         return self._section("CHANGES", Changes)
 
+    @property
+    def SOCKETS(self) -> Sockets:  # noqa: N802
+        """Settings of every WebSocket."""
+        return self._section("SOCKETS", Sockets)
+
     def enabled(self) -> frozenset[str]:
         """Return the names of the sections of all features that are on."""
         return frozenset(
@@ -312,6 +333,11 @@ class CoreSettings:
 
 
 core_settings = CoreSettings()
+
+
+def has_sockets() -> bool:
+    """Tell whether a feature is on that serves WebSockets."""
+    return core_settings.REACTIVE.ENABLED or core_settings.BINDINGS.ENABLED
 
 
 class ExtensionsSettings:

@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any, Protocol
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from core.batch import graph, workers
@@ -13,6 +12,7 @@ from core.batch.answers import Answer, Failure, blame, not_done, own_answer
 from core.batch.calls import BadCallError, Call, resolve
 from core.batch.items import Batch, Item
 from core.batch.references import Resolver, UnresolvedError
+from core.batch.transactions import CommitError, Transactions
 from core.conf import core_settings
 
 logger = logging.getLogger(__name__)
@@ -82,27 +82,20 @@ class _Execution:
     # --- All or nothing ---
 
     def _run_atomic(self) -> None:
-        committed: set[str] = set()
-        failure = None
-        with ExitStack() as beginning:
-            for alias in connections:
-                beginning.enter_context(transaction.atomic(using=alias))
-                transaction.on_commit(lambda alias=alias: committed.add(alias), using=alias)  # type: ignore[misc]
-            if (failure := self._run_until_failure()) is not None:
-                for alias in connections:
-                    transaction.set_rollback(True, using=alias)
-            ending = beginning.pop_all()  # what happens so far is the batch's own 500
+        transactions = Transactions(connections.all())
         try:
-            ending.close()
-        except Exception:
-            # The answers of views are in; what is left are the commit and what was to be done after it.
-            logger.exception("A batch failed at its commit.")
-            if committed.issuperset(connections):
-                return  # the data is written, and the answers are true
-            self._answers[:] = [own_answer(424, "Rolled back: the transaction failed.") for _ in self._answers]
-            return
+            failure = self._run_until_failure()
+        except BaseException:
+            transactions.roll_back()
+            raise
         if failure is not None:
+            transactions.roll_back()
             self._undo(failure)
+            return
+        try:
+            transactions.commit()
+        except CommitError as error:
+            self._answers[:] = [own_answer(424, str(error)) for _ in self._answers]
 
     def _run_until_failure(self) -> Failure | None:
         for number in graph.sequence(self._waits(one_writer=False)):

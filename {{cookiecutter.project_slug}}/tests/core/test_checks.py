@@ -1,5 +1,7 @@
 """System checks, by their ids."""
 
+from importlib import import_module
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
@@ -20,6 +22,7 @@ def test_the_project_as_generated_has_nothing_to_report(settings):
 
 
 def test_check_fails_on_an_unknown_key_and_names_it(settings):
+    import_module(settings.ROOT_URLCONF)  # which asks for settings, too, if nobody has imported it before
     settings.CORE = {"BULK": {"MAX_ROW": 1}}
     with pytest.raises(CommandError, match="MAX_ROW"):
         call_command("check")

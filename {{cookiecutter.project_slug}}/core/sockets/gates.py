@@ -2,16 +2,9 @@
 
 A refusal accepts the handshake and closes at once with a code of its own, because a browser shows the code of a
 close and hides the status of a refused handshake.
-
-| code | meaning |
-|---|---|
-| 4401 | the credentials are not valid |
-| 4403 | the page that opened the socket is not one of this site's |
-| 4404 | no socket is served under this path |
 """
 
 from collections.abc import Iterable
-from enum import IntEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,15 +18,8 @@ from django.urls import URLPattern, URLResolver, re_path
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
+from core.sockets.codes import CloseCode
 from core.supervisor import Application, Receive, Scope, Send
-
-
-class CloseCode(IntEnum):
-    """Why the server closed a socket (RFC 6455 leaves 4000 to 4999 to the application)."""
-
-    NOT_AUTHENTICATED = 4401
-    FORBIDDEN = 4403
-    NOT_FOUND = 4404
 
 
 def websocket_application(routes: Iterable[URLPattern | URLResolver]) -> Application:
@@ -117,24 +103,24 @@ class CredentialsGate:
         if authorization is None:
             await self.with_session(scope, receive, send)
             return
-        user = await _user_of_token(_text(authorization))
+        user, token = await _user_of_token(_text(authorization))
         if user is None:
             await refusal(CloseCode.NOT_AUTHENTICATED)(scope, receive, send)
             return
-        await self.application({**scope, "user": user}, receive, send)
+        await self.application({**scope, "user": user, "token": token}, receive, send)
 
 
 @database_sync_to_async
-def _user_of_token(authorization: str) -> Any:
-    """Return the active user whose token this is; None for anything else."""
+def _user_of_token(authorization: str) -> tuple[Any, str]:
+    """Return the active user whose token this is, and its key; None for anything else."""
     scheme, _, key = authorization.strip().partition(" ")
     if scheme.lower() != TokenAuthentication.keyword.lower():
-        return None
+        return None, ""
     try:
-        user, _token = TokenAuthentication().authenticate_credentials(key.strip())
+        user, token = TokenAuthentication().authenticate_credentials(key.strip())
     except AuthenticationFailed:
-        return None
-    return user
+        return None, ""
+    return user, token.key
 
 
 def _text(header: bytes) -> str:
