@@ -4,6 +4,7 @@
 makes an answer of it; ``Making`` runs the view under the eyes of a recorder, and keeps what came out.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +56,8 @@ def find(place: Place, request: Any) -> Found:
     head = entry.head
     if written and not written.isdisjoint(head.versions):
         return Found(usable=False)
-    _remember(place, head.versions)
+    if not known.issuperset(head.versions):
+        _remember(place, head.versions)
     valid = head.versions.items() <= tokens.items()
     if not valid or (head.vary and not entries.answers(head, request.headers)):
         return Found(tokens=tokens)
@@ -67,10 +69,8 @@ def _known(place: Place) -> frozenset[str]:
     return known | place.declared if place.declared else known
 
 
-def _remember(place: Place, used: Any) -> None:
-    known = _remembered.get(place.action, frozenset())
-    if not known.issuperset(used):
-        _remembered[place.action] = entries.remember(known, used)
+def _remember(place: Place, used: Collection[str]) -> None:
+    _remembered[place.action] = entries.remember(_remembered.get(place.action, frozenset()), used)
 
 
 def _read(place: Place, known: frozenset[str]) -> tuple[Entry | None, dict[str, str]]:
@@ -82,8 +82,8 @@ def _read(place: Place, known: frozenset[str]) -> tuple[Entry | None, dict[str, 
         kept = store.get(place.key)
         found = default_cache.get_many(known) if known else {}
     entry = entries.decode(kept) if kept is not None else None
-    if entry is not None and (more := entry.head.versions.keys() - found.keys()):
-        found |= default_cache.get_many(more)
+    if entry is not None and not entry.head.versions.keys() <= found.keys():
+        found |= default_cache.get_many(entry.head.versions.keys() - found.keys())
     return entry, found
 
 

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from core.caching import turns
+from core.caching import early, turns
 from core.caching.answers import Found, Making, described, find, revive
 from core.caching.plans import UNSAID, Call, Options, Plan
 from core.conf import core_settings
@@ -64,8 +64,13 @@ def _sync(view: _View, options: Options) -> _View:
     @wraps(view)
     def cached(*args: Any, **kwargs: Any) -> Any:
         call = read(args, kwargs)
-        return answer(call, options.plan(call)) if is_on(call.request) else call.run()
+        if not is_on(call.request):
+            return call.run()
+        plan = options.plan(call)
+        early.learn(call, plan)
+        return answer(call, plan)
 
+    early.mark(cached, options)
     return cached  # type: ignore[return-value]
 
 
@@ -139,17 +144,20 @@ async def _make_async(call: Call, plan: Plan, found: Found) -> Any:
 
 # --- What was called ---
 
+_REQUESTS = (HttpRequest, Request)
+
 
 def _reader(view: Callable[..., Any], options: Options) -> Callable[[tuple[Any, ...], dict[str, Any]], Call]:
     """Return what makes a ``Call`` of the arguments that ``view`` is called with."""
     trimmed = trimmer(view)
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        if isinstance(args[0], HttpRequest | Request):
-            request, rest = args[0], args[1:]
+        first = args[0]
+        if isinstance(first, _REQUESTS):
+            request, rest = first, args[1:]
             instance = request.parser_context.get("view") if isinstance(request, Request) else None
         else:
-            instance, request, rest = args[0], args[1] if len(args) > 1 else args[0].request, args[2:]
+            instance, request, rest = first, args[1] if len(args) > 1 else first.request, args[2:]
         return Call(instance, view, request, args, rest, kwargs, trimmed, options.cache_errors)
 
     return read

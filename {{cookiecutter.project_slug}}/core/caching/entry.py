@@ -39,7 +39,7 @@ class Head:
 
     def __post_init__(self) -> None:
         """Raise ``BadHeaderError`` for a header that would end before it ends."""
-        object.__setattr__(self, "ready", ResponseHeaders(self.headers)._store)  # type: ignore[attr-defined]  # noqa: SLF001
+        object.__setattr__(self, "ready", ResponseHeaders(self.headers)._store)  # noqa: SLF001
 
 
 class Entry(NamedTuple):
@@ -152,7 +152,7 @@ def give(entry: Entry, *, kept: bool) -> HttpResponse:
     if kept:
         store["age"] = ("Age", str(max(0, int(time.time() - head.made))))
     # Past the setter, which would judge every header again.
-    response.headers._store = store  # type: ignore[attr-defined]  # noqa: SLF001
+    response.headers._store = store  # noqa: SLF001
     return response
 
 

@@ -37,12 +37,17 @@ def asked(plain: Any) -> tuple[Hashable, ...]:
     return plain.path, query, plain.scheme, host, get_language(), str(timezone.get_current_timezone())
 
 
-class _Remembering(KeyConstructor):
+class Remembering(KeyConstructor):
     """Looks its keys up before it builds them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._declared = dict(self.bits)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the bits are those that the class declares, of which it is known what they look at."""
+        return self.bits == self._declared
 
     def get_key(
         self,
@@ -54,7 +59,7 @@ class _Remembering(KeyConstructor):
         kwargs: Mapping[str, Any] | None = None,
     ) -> str:
         """Return the key of ``request``; see ``KeyConstructor.get_key``."""
-        if self.bits != self._declared:  # somebody has altered them
+        if not self.is_untouched:
             return self._built(request, view_instance, view_method, args, kwargs)
         renderer, version = getattr(request, "accepted_renderer", None), getattr(request, "version", None)
         source = (
@@ -64,8 +69,8 @@ class _Remembering(KeyConstructor):
             None if renderer is None else renderer.format,
             getattr(request, "accepted_media_type", None),
             None if version is None else str(version),
-            _texts(enumerate(args)) if args else (),
-            _texts(kwargs.items()) if kwargs else (),
+            texts(enumerate(args)) if args else (),
+            texts(kwargs.items()) if kwargs else (),
             self._who(request),
             *asked(getattr(request, "_request", request)),
         )
@@ -83,18 +88,18 @@ class _Remembering(KeyConstructor):
         return None
 
 
-class RememberingSharedKeyConstructor(_Remembering, SharedKeyConstructor):
+class RememberingSharedKeyConstructor(Remembering, SharedKeyConstructor):
     """``SharedKeyConstructor``, remembering."""
 
 
-class RememberingKeyConstructor(_Remembering, DefaultKeyConstructor):
+class RememberingKeyConstructor(Remembering, DefaultKeyConstructor):
     """``DefaultKeyConstructor``, remembering."""
 
     def _who(self, request: Any) -> Hashable:
         return repr(_caller.get_data(request=request))
 
 
-def _texts(values: Iterable[tuple[Any, Any]]) -> Hashable:
+def texts(values: Iterable[tuple[Any, Any]]) -> Hashable:
     return tuple((name, None if value is None else str(value)) for name, value in values)
 
 
