@@ -36,7 +36,7 @@ export async function show(): Promise<void> {
   try {
     await live.request("POST", "/api/choices/1/vote/");
   } catch (error) {
-    if (error instanceof LiveError) console.log(error.status, error.code === "lost", CloseCode.SHUTDOWN);
+    if (error instanceof LiveError) console.log(error.status, error.code === "lost", CloseCode.SHUTTING_DOWN);
   }
   end();
 }

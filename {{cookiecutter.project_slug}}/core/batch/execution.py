@@ -11,6 +11,7 @@ from core.batch import graph, workers
 from core.batch.answers import Answer, Failure, blame, not_done, own_answer
 from core.batch.calls import BadCallError, Call, resolve
 from core.batch.items import Batch, Item
+from core.batch.jsonpath import Allowance
 from core.batch.references import Resolver, UnresolvedError
 from core.batch.transactions import CommitError, Transactions
 from core.conf import core_settings
@@ -37,6 +38,7 @@ class _Execution:
         self._sender = sender
         self._answers: list[Answer | None] = [None] * len(batch.items)
         self._named = _Named(batch.items, self._answers)
+        self._allowance = Allowance(core_settings.BATCH.MAX_REFERENCE_STEPS)
 
     def run(self) -> list[Answer]:
         if self._batch.atomic:
@@ -67,7 +69,7 @@ class _Execution:
             if answer is not None and answer.failed:
                 return not_done(blame(self._batch.items[other], answer))
         try:
-            call = resolve(item, Resolver(self._named, core_settings.BATCH.MAX_BODY_SIZE))
+            call = resolve(item, Resolver(self._named, core_settings.BATCH.MAX_BODY_SIZE, self._allowance))
         except UnresolvedError as error:
             return own_answer(424, str(error))
         except BadCallError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.batch import graph, headers, urls
 from core.batch.bodies import Body, read_body
-from core.batch.references import BadReferenceError, Text, read_text
+from core.batch.references import BadReferenceError, Text, count_references, read_text
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
@@ -76,6 +76,7 @@ class Rules:
     """What a batch is held to."""
 
     max_requests: int
+    max_references: int = 1000
     files: Collection[str] = ()
     inherited: Collection[str] = ()
     excluded: Callable[[bytes], str | None] = lambda path: None  # noqa: ARG005
@@ -104,6 +105,9 @@ def _read_items(raw: Any, rules: Rules) -> tuple[tuple[Item, ...], list[set[int]
         raise BatchError({"batch": ["A list of items is expected."]})
     if len(raw) > rules.max_requests:
         raise BatchError({"batch": [f"A batch has at most {rules.max_requests} items; this one has {len(raw)}."]})
+    # Before anything is made of them: each costs as much as many bytes.
+    if (count := count_references(raw)) > rules.max_references:
+        raise BatchError({"batch": [f"A batch has at most {rules.max_references} references; this one has {count}."]})
     errors: list[Errors] = [{} for _ in raw]
     items = [_Reader(index, each, rules, errors[index]).read() for index, each in enumerate(raw)]
     numbers = _check_names(raw, errors)

@@ -1,10 +1,11 @@
 """Makes a request of a call, sends it through the project's handler and takes in what it answers."""
 
+import asyncio
 import contextlib
 import contextvars
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -129,15 +130,15 @@ class Sender:
 
 
 def _taken_in(request: ItemRequest, response: HttpResponseBase) -> Answer:
-    limit = core_settings.BATCH.MAX_STREAM_SIZE
     if request.method == "HEAD" or response.status_code in _BODILESS:
-        content: bytes | None = b""
+        content = b""
     elif response.streaming:
-        content = _streamed(response, limit)
+        try:
+            content = _Collected().all(response)
+        except _EndlessError as error:
+            return own_answer(500, f"The answer is streamed, and {error}: too much for a batch.")
     else:
         content = response.content  # type: ignore[attr-defined]
-    if content is None:
-        return own_answer(500, f"The answer is streamed, and has more than {limit} bytes: too many for a batch.")
     return Answer(
         response.status_code,
         response.reason_phrase,
@@ -148,26 +149,47 @@ def _taken_in(request: ItemRequest, response: HttpResponseBase) -> Answer:
     )
 
 
-def _streamed(response: Any, limit: int) -> bytes | None:
-    """Return the whole of a streamed answer, or None if it is longer than ``limit`` bytes."""
-    if response.is_async:
-        found: bytes | None = async_to_sync(_streamed_async)(response, limit)
-        return found
-    collected = bytearray()
-    for chunk in response.streaming_content:
-        collected += chunk
-        if len(collected) > limit:
-            return None
-    return bytes(collected)
+class _EndlessError(Exception):
+    """A stream that goes on for too long; the message says what is too much of it."""
 
 
-async def _streamed_async(response: Any, limit: int) -> bytes | None:
-    collected = bytearray()
-    async for chunk in response.streaming_content:
-        collected += chunk
-        if len(collected) > limit:
-            return None
-    return bytes(collected)
+class _Collected:
+    """The parts of a streamed answer."""
+
+    def __init__(self) -> None:
+        self._content = bytearray()
+        self._size = core_settings.BATCH.MAX_STREAM_SIZE
+        self._seconds = core_settings.BATCH.MAX_STREAM_SECONDS
+        self._end = time.monotonic() + self._seconds
+
+    def all(self, response: Any) -> bytes:
+        """Return the whole answer. Raises ``_EndlessError``."""
+        if response.is_async:
+            async_to_sync(self._add_all)(response.streaming_content)
+        else:
+            # A part that takes its time cannot be interrupted, any more than a view can.
+            for chunk in response.streaming_content:
+                self._add(chunk)
+        return bytes(self._content)
+
+    async def _add_all(self, parts: AsyncIterator[bytes]) -> None:
+        limit = asyncio.timeout(self._end - time.monotonic())
+        try:
+            async with limit:
+                async for chunk in parts:
+                    self._add(chunk)
+        except TimeoutError as error:
+            raise (self._late() if limit.expired() else error) from error
+
+    def _add(self, chunk: bytes) -> None:
+        self._content += chunk
+        if len(self._content) > self._size:
+            raise _EndlessError(f"has more than {self._size} bytes")
+        if time.monotonic() > self._end:
+            raise self._late()
+
+    def _late(self) -> _EndlessError:
+        return _EndlessError(f"takes more than {self._seconds:g} seconds")
 
 
 def _close(response: HttpResponseBase) -> None:

@@ -122,6 +122,7 @@ class ETAGProcessor:
             return self._read(call) if request.method in SAFE else self._write(call)
 
         add_layer(conditional, self)
+        conditional.etags = self  # type: ignore[attr-defined]  # by which descriptions of the API know it
         return conditional  # type: ignore[return-value]
 
     def is_early(self, view: type) -> bool:

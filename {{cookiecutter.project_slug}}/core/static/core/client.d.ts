@@ -24,7 +24,7 @@ export declare const Action: Readonly<{
 
 /** Why the server closed a socket. */
 export declare const CloseCode: Readonly<{
-  SHUTDOWN: 4012;
+  SHUTTING_DOWN: 4012;
   NOT_AUTHENTICATED: 4401;
   FORBIDDEN: 4403;
   NOT_FOUND: 4404;

@@ -35,7 +35,7 @@ export const Action = Object.freeze({
 
 /** Why the server closed a socket. */
 export const CloseCode = Object.freeze({
-  SHUTDOWN: 4012,
+  SHUTTING_DOWN: 4012,
   NOT_AUTHENTICATED: 4401,
   FORBIDDEN: 4403,
   NOT_FOUND: 4404,
