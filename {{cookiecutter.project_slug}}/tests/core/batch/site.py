@@ -222,6 +222,12 @@ def slow(request):
     return Response({"thread": threading.current_thread().name, "count": Tag.objects.count()})
 
 
+def reads(request):
+    """Read the database, and tell the thread."""
+    Tag.objects.exists()
+    return HttpResponse(threading.current_thread().name, content_type="text/plain")
+
+
 def meet(request):
     barrier.wait(5)
     return HttpResponse("met")
@@ -274,6 +280,7 @@ urls = [
             "tags",
             "slow",
             "meet",
+            "reads",
             "throttled",
         ]
     ),
