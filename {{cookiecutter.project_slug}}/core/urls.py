@@ -4,7 +4,10 @@ from django.urls import URLPattern, URLResolver, path
 
 from core.batch import BatchView
 from core.conf import core_settings
+from core.reactive.views import UnsubscribeView
 
 urlpatterns: list[URLPattern | URLResolver] = []
 if core_settings.BATCH.ENABLED:
     urlpatterns.append(path("batch/", BatchView.as_view(), name="batch"))
+if core_settings.REACTIVE.ENABLED:
+    urlpatterns.append(path("queryobserver/unsubscribe/", UnsubscribeView.as_view(), name="queryobserver-unsubscribe"))
