@@ -15,43 +15,15 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import connections
 
-from core.changes import doorbell
 from core.changes.process import in_child
 from core.conf import core_settings
 from core.reactive import catching_up, housekeeping
 from core.reactive.listening import listen
 from core.reactive.protocol import DIFFERENCE, GROUP, NOTICE
+from core.reactive.publishing import hands
 from core.reactive.registry import Line, Registry, Socket
-from core.reactive.store import Finished
 
 logger = logging.getLogger(__name__)
-
-
-def publish(finished: Finished) -> None:
-    """Send a difference to its subscribers, from any thread."""
-    if finished.messages and finished.subscribers:
-        _send(
-            {
-                "type": DIFFERENCE,
-                "observer": finished.observer,
-                "seq": finished.seq,
-                "messages": finished.messages,
-                "subscribers": finished.subscribers,
-            }
-        )
-
-
-def tell(observer: str, message: str, subscribers: Iterable[str]) -> None:
-    """Send a message after which no differences come, from any thread."""
-    if told := list(subscribers):
-        _send({"type": NOTICE, "observer": observer, "message": message, "subscribers": told})
-
-
-def _send(message: dict[str, Any]) -> None:
-    if isinstance(get_channel_layer(), InMemoryChannelLayer):
-        post.put(message)
-    else:
-        doorbell.send(GROUP, message)
 
 
 class Post:
@@ -109,7 +81,7 @@ class Post:
                 tasks.create_task(housekeeping.keep_house(self.registry.subscribers, threads))
         finally:
             self._wanted = None
-            threads.shutdown(wait=False)
+            await asyncio.to_thread(threads.shutdown, cancel_futures=True)
 
     async def _catch_up_for_ever(self, threads: Executor) -> None:
         assert self._wanted is not None  # noqa: S101 - set by run
@@ -160,4 +132,5 @@ def _closing(function: Callable[..., Any], *arguments: Any) -> Any:
 
 post = Post()
 """The post of this process."""
+hands.append(post.put)
 in_child(post.reset)

@@ -1,5 +1,6 @@
 """What a worker does with an observer that it has taken: ask, keep the answer, tell whoever listens."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 from core.callers import Caller
 from core.conf import core_settings
 from core.models import Observer
-from core.reactive import delivery, store
+from core.reactive import publishing, store
+from core.reactive.differences import as_json
 from core.reactive.evaluation import Answer, FailedError, RefusedError, evaluate, may_ask
 from core.reactive.protocol import notice
 from core.reactive.question import Question
-from core.reactive.standin import profile_of
+from core.reactive.standin import profile_of, shown_keys
 from core.reactive.store import Kept
 
 logger = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ def _keep(row: Observer, question: Question, answer: Answer, covered: Mapping[st
     except Observer.DoesNotExist:
         return
     if finished is not None:
-        delivery.publish(finished)
+        publishing.publish(finished)
 
 
 def kept_of(question: Question, answer: Answer, covered: Mapping[str, Any]) -> Kept:
@@ -87,11 +89,20 @@ def kept_of(question: Question, answer: Answer, covered: Mapping[str, Any]) -> K
             "The live query %s reads something whose changes nobody hears of: name dependencies or a poll_interval.",
             question.view,
         )
-    rows = watch.listed()
-    profile = None
-    if rows is not None:
-        profile = profile_of(rows, primary_key=answer.primary_key, tables=watch.other_tables()).as_data()
-    return Kept(answer.primary_key, profile, sorted(watch.tables()), covered, answer.seconds)
+    return Kept(answer.primary_key, _matched(answer), sorted(watch.tables()), covered, answer.seconds)
+
+
+def _matched(answer: Answer) -> dict[str, Any] | None:
+    """Return what the index of the workers is to know of an answer, as JSON can hold it; None: its tables are all."""
+    watch = answer.watch
+    if watch.queryset is None:
+        return None
+    profile = profile_of(watch.queryset, tables=watch.other_tables(), offset=watch.offset)
+    rows = watch.rows()
+    keys = None if rows is None else [row.pk for row in rows]
+    nested = None if rows is None else shown_keys(rows)
+    matched: dict[str, Any] = json.loads(as_json({"profile": profile.as_data(), "keys": keys, "nested": nested}))
+    return matched
 
 
 _warned: set[str] = set()
@@ -112,12 +123,12 @@ def too_much(answer: Answer) -> str | None:
 def suspend(observer: str, question: Question, detail: str) -> None:
     """Evaluate ``observer`` no more until somebody asks anew, and tell its subscribers."""
     logger.error("A live query is suspended: %s %s", detail, _named(question))
-    delivery.tell(observer, notice("suspended", observer, detail=detail), store.suspend(observer, detail))
+    publishing.tell(observer, notice("suspended", observer, detail=detail), store.suspend(observer, detail))
 
 
 def revoke(observer: str, caller: Caller | None = None, *, detail: str) -> None:
     """End the subscriptions to ``observer`` (those of ``caller``) and say so."""
-    delivery.tell(observer, notice("revoked", observer, detail=detail), store.revoke(observer, caller))
+    publishing.tell(observer, notice("revoked", observer, detail=detail), store.revoke(observer, caller))
 
 
 def _named(question: Question) -> str:

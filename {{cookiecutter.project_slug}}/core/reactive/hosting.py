@@ -130,8 +130,7 @@ class _Shift:
         finally:
             for task in self.held.values():
                 task.cancel()
-            looking.shutdown(wait=False)
-            evaluating.shutdown(wait=True)
+            await asyncio.to_thread(_shut, looking, evaluating)
 
     def _look(self, room: int, leases: list[str]) -> tuple[list[Claim], float | None]:
         try:
@@ -164,6 +163,12 @@ class _Shift:
                 await self.wake.wait()
         except TimeoutError:
             pass
+
+
+def _shut(*pools: ThreadPoolExecutor) -> None:
+    """Wait for what threads still do, so that they leave nothing half done."""
+    for pool in pools:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _closing(function: Callable[..., Any], *arguments: Any) -> None:

@@ -14,6 +14,8 @@ from django.db.models import Exists, Max, OuterRef
 from core.conf import core_settings
 from core.models import Difference, Observer, Subscriber, Subscription
 from core.reactive import store
+from core.reactive.protocol import notice
+from core.reactive.publishing import tell
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +57,15 @@ def _shorten_journals() -> None:
 
 
 def clear() -> int:
-    """Remove all observers and subscribers; return how many observers there were."""
+    """Remove all observers and subscribers, and tell these to ask again; return how many observers there were."""
+    told: dict[str, list[str]] = {}
+    for observer, subscriber in Subscription.objects.values_list("observer_id", "subscriber_id"):
+        told.setdefault(observer, []).append(subscriber)
     removed = Observer.objects.all().delete()[0]
     for model in (Subscription, Subscriber, Difference):
         model.objects.all().delete()
+    for observer, subscribers in told.items():
+        tell(observer, notice("reload", observer), subscribers)
     return removed
 
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from core.callers import Caller
 from core.models import Observer
-from core.reactive import delivery, store
+from core.reactive import publishing, store
 from core.reactive.consumers import SUBSCRIBER_ID
 from core.reactive.coverage import coverage_now
 from core.reactive.evaluating import kept_of, suspend, too_much
@@ -60,7 +60,7 @@ def subscribe(request: Any, options: Options) -> Any:
         store.unsubscribe(question.id, subscriber)
         raise
     using = router.db_for_write(Observer)
-    transaction.on_commit(partial(delivery.publish, finished), using)
+    transaction.on_commit(partial(publishing.publish, finished), using)
     if transaction.get_connection(using).in_atomic_block:
         # Nobody else could see the subscription while the query ran.
         transaction.on_commit(partial(store.mark, {question.id: "subscribed in a transaction"}), using)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from django.apps import apps
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from core.reactive.options import Options
@@ -19,6 +19,8 @@ from core.statements import read_statement
 _ATTRIBUTE: Final = "_core_reactive_watch"
 _SLICE = re.compile(r"(\s+LIMIT \d+)?(\s+OFFSET \d+)?", re.IGNORECASE)
 OK: Final = 200
+UNKNOWN_OFFSET: Final = 1
+"""Stands for any number of rows."""
 
 
 class Watch:
@@ -33,10 +35,13 @@ class Watch:
         self.primary_key = "id"
         self.options = Options()
         self.queryset: QuerySet[Any] | None = None
-        self.whole = True
+        self.offset: int | None = None
         self._statements: list[_Said] = []
         self._fetch = 0  # the number of the fetch that goes on
         self._fetches = 0
+        self._fetched: dict[int, list[Any]] = {}
+        self._objects: set[int] = set()  # the fetches that got the one object of a view
+        self._getting = False
         self._page: Any = None
 
     @classmethod
@@ -70,16 +75,18 @@ class Watch:
             for connection in watched:
                 connection.execute_wrappers.remove(self)
 
-    @contextmanager
-    def fetching(self) -> Iterator[None]:
-        """Take all statements for one fetch: that of the listed rows and, after it, those of its prefetches."""
+    def fetch(self, queryset: Any, fetch_all: Callable[[Any], None]) -> None:
+        """Take all statements for one fetch: that of the rows of ``queryset``, then those of its prefetches."""
         if self._fetch:
-            yield
+            fetch_all(queryset)
             return
         self._fetches += 1
         self._fetch = self._fetches
+        if self._getting:
+            self._objects.add(self._fetch)
         try:
-            yield
+            fetch_all(queryset)
+            self._fetched[self._fetch] = queryset._result_cache  # noqa: SLF001
         finally:
             self._fetch = 0
 
@@ -99,11 +106,12 @@ class Watch:
             data = self._page if self._page is not None else response.data
             self.items = list(data) if isinstance(data, list | tuple) else [data]
             self.primary_key = self._key_of(view)
-            self.whole = self._is_whole(view)
+            self.offset = self._offset_of(view)
         return response
 
     def _look_over_the_shoulder_of(self, view: Any) -> None:
         filter_queryset = getattr(view, "filter_queryset", None)
+        get_object = getattr(view, "get_object", None)
         get_paginated_response = getattr(view, "get_paginated_response", None)
 
         def filtered(queryset: Any) -> Any:
@@ -113,12 +121,24 @@ class Watch:
                 self.queryset = rows
             return rows
 
+        def gotten() -> Any:
+            self._getting = True
+            try:
+                row = get_object()  # type: ignore[misc]
+            finally:
+                self._getting = False
+            if self.queryset is not None and isinstance(row, self.queryset.model):
+                self.queryset = self.queryset.filter(pk=row.pk)
+            return row
+
         def paginated(data: Any) -> Any:
             self._page = data
             return get_paginated_response(data)  # type: ignore[misc]
 
         if filter_queryset is not None:
             view.filter_queryset = filtered
+        if get_object is not None:
+            view.get_object = gotten
         if get_paginated_response is not None:
             view.get_paginated_response = paginated
 
@@ -128,22 +148,21 @@ class Watch:
             return named
         return "id" if not isinstance(self.queryset, QuerySet) else self.queryset.model._meta.pk.name
 
-    def _is_whole(self, view: Any) -> bool:
-        """Tell whether all rows of the queryset are in the answer, and not only a window of them."""
+    def _offset_of(self, view: Any) -> int | None:
+        """Return how many rows of the queryset come before those in the answer; None if all of them are in it."""
         if self._page is None:
-            return True
+            return None
         paginator = getattr(view, "paginator", None)
         page = getattr(paginator, "page", None)
         count = getattr(getattr(page, "paginator", paginator), "count", None)
-        return self.items is not None and count == len(self.items)
+        if count is not None and count == len(self.items or ()):
+            return None
+        if page is not None:
+            return max(int(page.start_index()) - 1, 0)
+        offset: int | None = getattr(paginator, "offset", None)
+        return UNKNOWN_OFFSET if offset is None else offset
 
     # --- Conclusions ---
-
-    def listed(self) -> "QuerySet[Any] | None":
-        """Return the rows that the items were taken from, sliced if they are only a window of the queryset."""
-        if self.queryset is None or self.whole or self.queryset.query.is_sliced:
-            return self.queryset
-        return self.queryset[: max(len(self.items or ()), 1)]
 
     def tables(self) -> frozenset[str]:
         """Return every watched table that was read, and those that the author of the view has named."""
@@ -155,13 +174,26 @@ class Watch:
 
         Of the listed rows it can be told which changes matter; of these tables, any may.
         """
-        own = self._own_statement()
-        fetches = {said.fetch for said in self._statements if said.fetch and own and _is_slice_of(own, said)}
+        own, fetches = self._own_statement(), self._own_fetches()
         found: set[str] = set(self.declared())
         for said in self._statements:
             if said.fetch not in fetches and not (own and self._page is not None and _is_count_of(own, said)):
                 found |= read_statement(said.sql).tables
         return frozenset(found)
+
+    def rows(self) -> list[Model] | None:
+        """Return the rows of the queryset that were fetched; None if that was not seen."""
+        fetches = self._own_fetches()
+        rows = [row for fetch in fetches for row in self._fetched.get(fetch) or ()]
+        if not fetches and self.queryset is not None and self._own_statement() is not None:
+            return None
+        return rows if all(isinstance(row, Model) for row in rows) else None
+
+    def _own_fetches(self) -> frozenset[int]:
+        if self._objects:
+            return frozenset(self._objects)
+        own = self._own_statement()
+        return frozenset(said.fetch for said in self._statements if said.fetch and own and _is_slice_of(own, said))
 
     def declared(self) -> frozenset[str]:
         """Return the tables that the view depends on because its author says so."""
@@ -201,8 +233,10 @@ def _told_of_fetches(cls: type[Any]) -> type[Any]:
 
     def _fetch_all(self: Any) -> None:
         watch = _current.get()
-        with watch.fetching() if watch else nullcontext():
+        if watch is None or self._result_cache is not None:
             cls._fetch_all(self)
+        else:
+            watch.fetch(self, cls._fetch_all)
 
     if "_core_reactive" in cls.__dict__:
         return cls

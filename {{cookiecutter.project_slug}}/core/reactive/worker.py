@@ -10,7 +10,6 @@ marked as due lies in the database, where whoever is free takes it. So nothing d
 - A dead worker's leases run out, and what it had taken is taken again.
 """
 
-import json
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -161,7 +160,8 @@ class Worker:
     def _learn(self, row: Observer) -> None:
         tables: frozenset[str] | None = frozenset()
         if row.profile is not None:
-            self.index.put(row.pk, Profile.from_data(row.profile), json.loads(row.keys or "[]"))
+            matched = row.profile
+            self.index.put(row.pk, Profile.from_data(matched["profile"]), matched["keys"], matched["nested"])
         else:
             self.index.discard(row.pk)
             tables = None if row.keys is None else frozenset(row.tables)
