@@ -21,7 +21,7 @@ export PATH := $(BIN):$(PATH)
 export DOCKER POSTGRES REDIS
 
 .DEFAULT_GOAL := help
-.PHONY: bench help setup demo test test-template test-generation test-newest test-services test-containers check format clean
+.PHONY: bench help setup demo test test-template test-generation test-newest test-services test-browser test-containers check format clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -56,7 +56,7 @@ test-template: $(INSTALLED)
 
 test-generation: $(INSTALLED)
 	@echo "==> Testing the generation of projects, and a generated project as its users use it"
-	@$(PYTEST) -m "not containers and not newest and not services" $(ARGS)
+	@$(PYTEST) -m "not containers and not newest and not services and not browser" $(ARGS)
 
 test-newest: $(INSTALLED)  ## run a generated project's tests and checks on the newest Django and Python, set up with pip
 	@echo "==> Testing a generated project on the newest Django"
@@ -69,6 +69,14 @@ test-services: $(INSTALLED)  ## run the project's tests on PostgreSQL and Redis
 		(cd '$(TEMPLATE)' && $(PYTEST) $(ARGS)) && \
 		echo "==> Testing servers, commands and shells on PostgreSQL and Redis" && \
 		{ $(BIN)/python -m pytest -q -m services $(ARGS) || test $$? -eq 5; }; } || test $$? -eq 77
+
+test-browser: $(INSTALLED)  ## run the tests of the browser side, in Node and in Chromium; screenshots in .cache/screenshots
+	@$(BIN)/python scripts/browser.py && { \
+		echo "==> Testing client.js in Node" && \
+		node --test --test-reporter=dot tests/client/*.test.mjs && \
+		echo "==> Testing a generated project in Chromium" && \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python -r tests/browser/requirements.txt && \
+		$(BIN)/python -m pytest -q -m browser -rs $(ARGS); } || test $$? -eq 77
 
 test-containers: $(INSTALLED)  ## build and run a generated project with docker compose
 	@echo "==> Building and running a generated project with: $(DOCKER) compose"
@@ -94,7 +102,7 @@ format: $(INSTALLED)  ## put the code into shape
 	@$(BIN)/ruff format $(CHECKED) '$(TEMPLATE)'
 
 clean:  ## remove everything that can be made again
-	rm -rf $(VENV) $(BENCH_VENV) .demo .cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) node_modules .demo .cache .pytest_cache .ruff_cache .hypothesis
 
 # The peers live in an environment of their own.
 BENCH_VENV ?= .bench-venv

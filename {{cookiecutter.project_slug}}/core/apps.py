@@ -42,6 +42,12 @@ def _wire_changes() -> None:
             signal.connect(versions.on_changes, dispatch_uid="core.versions")
         else:
             signal.disconnect(dispatch_uid="core.versions")
+        if core_settings.BINDINGS.ENABLED:
+            from core.bindings.dispatcher import dispatcher
+
+            signal.connect(dispatcher.on_changes, dispatch_uid="core.bindings")
+        else:
+            signal.disconnect(dispatch_uid="core.bindings")
         if has_sockets():
             signal.connect(keeper.on_changes, dispatch_uid="core.sockets")
         else:

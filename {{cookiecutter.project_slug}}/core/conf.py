@@ -37,8 +37,12 @@ class Batch(Feature):
     MAX_BODY_SIZE: int = field(default=10 * 2**20, metadata={"minimum": 1})
     # Bytes of an answer that other items refer to.
     MAX_RESULT_SIZE: int = field(default=2**20, metadata={"minimum": 1})
-    # Bytes that are taken from an answer that is streamed.
+    # References of one batch, and the steps (of about a microsecond) that all their JSONPaths may take.
+    MAX_REFERENCES: int = field(default=1000, metadata={"minimum": 0})
+    MAX_REFERENCE_STEPS: int = field(default=300_000, metadata={"minimum": 0})
+    # Bytes that are taken from an answer that is streamed, and seconds that it may take.
     MAX_STREAM_SIZE: int = field(default=10 * 2**20, metadata={"minimum": 1})
+    MAX_STREAM_SECONDS: float = field(default=10.0, metadata={"minimum": 0.05})
     # Items that run at the same time: those of one batch, and the threads that all batches of a process share.
     MAX_WORKERS: int = field(default=10, metadata={"minimum": 1})
     # What may not be batched: names of routes ("namespace:name"), or beginnings of paths ("/accounts/"). A batch
@@ -128,6 +132,18 @@ class Reactive(Feature):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bindings(Feature):
     """REST and subscriptions over a WebSocket."""
+
+    # Dotted path of the demultiplexer behind /ws/. This one has every stream that the applications declare.
+    DEMULTIPLEXER: str = "core.bindings.WebsocketDemultiplexer"
+    # Rows of a page, where no viewset says how many.
+    DEFAULT_PAGE_SIZE: int = field(default=25, metadata={"minimum": 1})
+    # Threads that answer requests, and requests of one socket that wait for one.
+    MAX_WORKERS: int = field(default=10, metadata={"minimum": 1})
+    MAX_PENDING: int = field(default=100, metadata={"minimum": 1})
+    # Subscriptions of one socket.
+    MAX_SUBSCRIPTIONS: int = field(default=1000, metadata={"minimum": 1})
+    # Keys that the subscriptions of one kind of caller remember, to tell what has gone out of sight.
+    MAX_TRACKED: int = field(default=100_000, metadata={"minimum": 0})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, path
 
-from core.bindings import WebsocketDemultiplexer
+from core.bindings.streams import demultiplexer
 from core.conf import core_settings
 from core.reactive import (
     CHANNEL_POLL_OBSERVER,
@@ -20,8 +20,7 @@ def websocket_urlpatterns() -> list[URLPattern | URLResolver]:
     """Return the socket routes of the features that are on now."""
     routes: list[URLPattern | URLResolver] = []
     if core_settings.BINDINGS.ENABLED:
-        socket: Any = WebsocketDemultiplexer.as_asgi()
-        routes.append(path("ws/", socket))
+        routes.append(path("ws/", demultiplexer().as_asgi()))
     if core_settings.REACTIVE.ENABLED:
         client: Any = ClientConsumer.as_asgi()
         routes.append(path("ws/<str:subscriber_id>", client))

@@ -1,14 +1,20 @@
-"""The example's page at ``/``: the newest questions, and a button for every choice."""
+"""The example's page at ``/``: the newest questions, a button for every choice, and a form for a new question.
 
+It works without a script. With one, ``page.js`` takes over: the list follows the database, votes and questions are
+sent without a reload.
+"""
+
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.views.generic import RedirectView
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
@@ -17,9 +23,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core.conf import core_settings
 from polls.models import Choice, Question
+from polls.serializers import ChoiceSerializer, QuestionSerializer
 
 PAGE_SIZE = 25
+CHOICES_TO_ASK_FOR = 4
+PERMISSIONS_TO_ASK = ("polls.add_question", "polls.add_choice")
+# Nothing on the page comes from elsewhere, and nothing that people write can become a script. Not every browser
+# takes 'self' for sockets too.
+POLICY = "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
 class QuestionsPage(APIView):
@@ -35,25 +48,60 @@ class QuestionsPage(APIView):
 
     def get(self, request: Request) -> Response:
         """Show the newest questions that the caller may see, with the share of votes of each choice."""
-        visible = Question.objects.visible_to(request.user)
-        newest = visible.prefetch_related("choices").order_by("-id")[:PAGE_SIZE]
-        context: dict[str, Any] = {
-            "questions": [_with_shares(question) for question in newest],
-            "hidden": max(visible.count() - PAGE_SIZE, 0),
-            "site_title": settings.SITE_TITLE,
-            "site_description": settings.SITE_DESCRIPTION,
-        }
-        return Response(context, template_name="polls/page.html")
+        return self._page(request)
 
     def post(self, request: Request) -> HttpResponseBase:
-        """Count a vote for the choice whose button was pressed, and show its question again."""
+        """Count a vote for the choice whose button was pressed, or take a new question; then show the question."""
+        data = cast("Any", request.data)
+        if "question_text" in data:
+            return self._ask(request, data)
         try:
-            pk = cast("dict[str, Any]", request.data)["choice"]
-            choice = get_object_or_404(Choice.objects.visible_to(request.user), pk=pk)
+            choice = get_object_or_404(Choice.objects.visible_to(request.user), pk=data["choice"])
         except (KeyError, TypeError, ValueError, OverflowError, ValidationError):
             raise NotFound from None
         Choice.objects.filter(pk=choice.pk).vote()
-        return HttpResponseRedirect(f"{reverse('polls:page')}#question-{choice.question_id}", status=303)
+        return _shown(choice.question_id)
+
+    def _ask(self, request: Request, data: Any) -> HttpResponseBase:
+        if not _may_ask(request):
+            self.permission_denied(request)
+        texts = [text for text in data.getlist("choice_text") if text.strip()] if hasattr(data, "getlist") else []
+        question = QuestionSerializer(data={"question_text": data["question_text"]})
+        if not question.is_valid():
+            return self._page(request, question.errors["question_text"], status=400)
+        with transaction.atomic():
+            asked = question.save(owner=request.user)
+            choices = ChoiceSerializer(
+                data=[{"question": asked.pk, "choice_text": text} for text in texts],
+                many=True,
+                context={"request": request},
+            )
+            if choices.is_valid():
+                choices.save()
+                return _shown(asked.pk)
+            transaction.set_rollback(True)
+        return self._page(request, ["A choice has at most 200 characters."], status=400)
+
+    def _page(self, request: Request, errors: Sequence[str] = (), status: int = 200) -> Response:
+        visible = Question.objects.visible_to(request.user)
+        newest = visible.prefetch_related("choices").order_by("-id")[:PAGE_SIZE]
+        context: dict[str, Any] = {
+            "questions": [_with_shares(question, list(question.choices.all())) for question in newest],
+            "blank": _with_shares(Question(published=True), [Choice()]),
+            "hidden": max(visible.count() - PAGE_SIZE, 0),
+            "page_size": PAGE_SIZE,
+            "may_ask": _may_ask(request),
+            "may_change": request.user.has_perm("polls.change_question"),
+            "may_delete": request.user.has_perm("polls.delete_question"),
+            "choices_to_ask_for": range(1, CHOICES_TO_ASK_FOR + 1),
+            "errors": errors,
+            "enabled": sorted(name.lower() for name in core_settings.enabled()),
+            "links": _links("debugger", "asyncapi-docs"),
+            "site_title": settings.SITE_TITLE,
+            "site_description": settings.SITE_DESCRIPTION,
+        }
+        headers = {"Content-Security-Policy": POLICY}
+        return Response(context, status=status, template_name="polls/page.html", headers=headers)
 
 
 class IconView(RedirectView):
@@ -64,13 +112,38 @@ class IconView(RedirectView):
         return static("polls/icon.svg")
 
 
-def _with_shares(question: Question) -> dict[str, Any]:
-    choices = list(question.choices.all())
+def _may_ask(request: Request) -> bool:
+    return request.user.has_perms(PERMISSIONS_TO_ASK)
+
+
+def _shown(question: Any) -> HttpResponseBase:
+    return HttpResponseRedirect(f"{reverse('polls:page')}#question-{question}", status=303)
+
+
+def _links(*names: str) -> dict[str, str]:
+    """Return the addresses of those pages that are there."""
+    found = {}
+    for name in names:
+        try:
+            found[name.replace("-", "_")] = reverse(name)
+        except NoReverseMatch:
+            continue
+    return found
+
+
+def _with_shares(question: Question, choices: Sequence[Choice]) -> dict[str, Any]:
     total = sum(choice.votes for choice in choices)
+    most = max((choice.votes for choice in choices), default=0)
     return {
         "question": question,
         "total": total,
         "choices": [
-            {"choice": choice, "percent": round(100 * choice.votes / total) if total else 0} for choice in choices
+            {
+                "choice": choice,
+                # Rounded half up, as page.js does.
+                "percent": (200 * choice.votes + total) // (2 * total) if total else 0,
+                "leads": most and choice.votes == most,
+            }
+            for choice in choices
         ],
     }

@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any, Protocol
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from core.batch import graph, workers
 from core.batch.answers import Answer, Failure, blame, not_done, own_answer
 from core.batch.calls import BadCallError, Call, resolve
 from core.batch.items import Batch, Item
+from core.batch.jsonpath import Allowance
 from core.batch.references import Resolver, UnresolvedError
+from core.batch.transactions import CommitError, Transactions
 from core.conf import core_settings
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class _Execution:
         self._sender = sender
         self._answers: list[Answer | None] = [None] * len(batch.items)
         self._named = _Named(batch.items, self._answers)
+        self._allowance = Allowance(core_settings.BATCH.MAX_REFERENCE_STEPS)
+        self._max_inserted = core_settings.BATCH.MAX_BODY_SIZE
 
     def run(self) -> list[Answer]:
         if self._batch.atomic:
@@ -48,9 +51,10 @@ class _Execution:
     def _run_freely(self) -> None:
         databases = list(connections.all())
         one_writer = any(connection.vendor == "sqlite" for connection in databases)
-        schedule = graph.Schedule(self._waits(one_writer=one_writer))
-        most = min(core_settings.BATCH.MAX_WORKERS, len(self._batch.items))
-        workers.run(schedule, self._do, most if all(map(_can_be_shared, databases)) else 1)
+        waits = self._waits(one_writer=one_writer)
+        at_once = not graph.in_line(waits) and all(map(_can_be_shared, databases))
+        most = min(core_settings.BATCH.MAX_WORKERS, len(self._batch.items)) if at_once else 1
+        workers.run(graph.Schedule(waits), self._do, most)
 
     def _waits(self, *, one_writer: bool) -> list[set[int]]:
         batch = self._batch
@@ -67,7 +71,7 @@ class _Execution:
             if answer is not None and answer.failed:
                 return not_done(blame(self._batch.items[other], answer))
         try:
-            call = resolve(item, Resolver(self._named, core_settings.BATCH.MAX_BODY_SIZE))
+            call = resolve(item, Resolver(self._named, self._max_inserted, self._allowance))
         except UnresolvedError as error:
             return own_answer(424, str(error))
         except BadCallError as error:
@@ -82,33 +86,26 @@ class _Execution:
     # --- All or nothing ---
 
     def _run_atomic(self) -> None:
-        committed: set[str] = set()
-        failure = None
-        with ExitStack() as beginning:
-            for alias in connections:
-                beginning.enter_context(transaction.atomic(using=alias))
-                transaction.on_commit(lambda alias=alias: committed.add(alias), using=alias)  # type: ignore[misc]
-            if (failure := self._run_until_failure()) is not None:
-                for alias in connections:
-                    transaction.set_rollback(True, using=alias)
-            ending = beginning.pop_all()  # what happens so far is the batch's own 500
+        transactions = Transactions(connections.all())
         try:
-            ending.close()
-        except Exception:
-            # The answers of views are in; what is left are the commit and what was to be done after it.
-            logger.exception("A batch failed at its commit.")
-            if committed.issuperset(connections):
-                return  # the data is written, and the answers are true
-            self._answers[:] = [own_answer(424, "Rolled back: the transaction failed.") for _ in self._answers]
-            return
+            failure = self._run_until_failure(transactions)
+        except BaseException:
+            transactions.roll_back()
+            raise
         if failure is not None:
+            transactions.roll_back()
             self._undo(failure)
+            return
+        try:
+            transactions.commit()
+        except CommitError as error:
+            self._answers[:] = [own_answer(424, str(error)) for _ in self._answers]
 
-    def _run_until_failure(self) -> Failure | None:
+    def _run_until_failure(self, transactions: Transactions) -> Failure | None:
         for number in graph.sequence(self._waits(one_writer=False)):
             self._do(number)
             answer = self._answers[number]
-            if answer is not None and not answer.failed and _is_broken():
+            if answer is not None and not answer.failed and transactions.broken():
                 detail = "The item has broken the transaction of the batch: nothing more can be written in it."
                 answer = self._answers[number] = own_answer(500, detail)
             if answer is not None and answer.failed:
@@ -149,21 +146,3 @@ def _can_be_shared(connection: BaseDatabaseWrapper) -> bool:
     if connection.in_atomic_block or (connection.connection is not None and not connection.autocommit):
         return False
     return not (connection.vendor == "sqlite" and database.is_in_memory_db())
-
-
-def _is_broken() -> bool:
-    """Tell whether a transaction can only be rolled back, though the item has reported success."""
-    return any(map(_cannot_commit, connections.all(initialized_only=True)))
-
-
-def _cannot_commit(connection: BaseDatabaseWrapper) -> bool:
-    if connection.needs_rollback or connection.connection is None:
-        return connection.needs_rollback
-    if connection.vendor != "postgresql":
-        return False
-    # After an error that somebody caught, PostgreSQL answers COMMIT with a rollback, and without a word.
-    status: int = connection.connection.info.transaction_status
-    return status == _IN_ERROR
-
-
-_IN_ERROR = 3  # libpq's PQTRANS_INERROR

@@ -8,42 +8,15 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
-from jsonpath_ng import JSONPath
-from jsonpath_ng.ext.parser import parse as parse_jsonpath
+from core.batch import jsonpath
 
-MAX_PATH_LENGTH = 500
-"""Characters of a JSONPath."""
 MAX_DEPTH = 100
 """Levels of a body in which references are looked for."""
 
 _START = re.compile(r"\{?\{result=")
 _HEADER = re.compile(r"""\$headers(?:\.([\w-]+)|\[(["'])([\w-]+)\2\])\Z""")
-# What a path may be made of. Missing, because their cost is not bounded by the size of the answer: arithmetic (a text
-# times a number), regular expressions, `parent`, where and intersections.
-_PARTS = frozenset(
-    [
-        "Root",
-        "This",
-        "Child",
-        "Descendants",
-        "Fields",
-        "Wildcard",
-        "Index",
-        "Slice",
-        "Filter",
-        "Expression",
-        "And",
-        "Or",
-        "_Union",
-        "Len",
-        "Keys",
-        "SortedThis",
-    ]
-)
-_SEVERAL = frozenset(["Descendants", "Wildcard", "Slice", "Filter", "_Union", "Keys"])
 
 
 class BadReferenceError(ValueError):
@@ -71,41 +44,44 @@ class Reference:
     """One reference: the item that it names, and what it wants of the answer."""
 
     name: str
-    path: str
-    header: str | None
-    expression: JSONPath | None
-    several: bool
+    text: str
+    header: str | None = None
+    path: jsonpath.Path | None = None
 
-    def matches(self, result: Result) -> list[Any]:
-        """Return everything in ``result`` that the path leads to. Raises ``UnresolvedError`` if that is nothing."""
-        if self.header is not None:
-            value = result.header(self.header)
-            found = [] if value is None else [value]
-        else:
-            assert self.expression is not None  # noqa: S101 - for the type checker; one of the two is set
+    @property
+    def several(self) -> bool:
+        """Whether it may match several values."""
+        return self.path is not None and self.path.several
+
+    def matches(self, result: Result, allowance: jsonpath.Allowance) -> list[Any]:
+        """Return everything in ``result`` that it leads to. Raises ``UnresolvedError`` if that is nothing."""
+        found: list[Any] = []
+        if self.path is not None:
             document = result.json()
             try:
-                found = [match.value for match in self.expression.find(document)]
-            except Exception as error:  # whatever the library makes of values it did not expect
-                raise UnresolvedError(f"{self} cannot be applied to the answer.") from error
+                found = self.path.find(document, allowance)
+            except jsonpath.PathFailedError as error:
+                raise UnresolvedError(f"{self} {error}") from error
+        elif (value := result.header(self.header or "")) is not None:
+            found = [value]
         if not found:
             raise UnresolvedError(f"{self} matches nothing.")
         return found
 
-    def value(self, result: Result) -> Any:
+    def value(self, result: Result, allowance: jsonpath.Allowance) -> Any:
         """Return the one value of a definite path, a list for a path that may match several."""
-        found = self.matches(result)
+        found = self.matches(result, allowance)
         return found if self.several or len(found) > 1 else found[0]
 
-    def texts(self, result: Result) -> list[str]:
+    def texts(self, result: Result, allowance: jsonpath.Allowance) -> list[str]:
         """Return what stands in a longer text: a text per match, a list counting as its members."""
-        found = self.matches(result)
+        found = self.matches(result, allowance)
         if not self.several and len(found) == 1 and isinstance(found[0], list):
             found = found[0]
         return [each if isinstance(each, str) else compact(each) for each in found]
 
     def __str__(self) -> str:
-        return f"{{result={self.name}:{self.path}}}"
+        return f"{{result={self.name}:{self.text}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,51 +149,11 @@ def _reference(inner: str) -> Reference:
     if not colon or not name or not path:
         raise BadReferenceError(f"{{result={inner[:80]}}} is not of the form {{result=NAME:JSONPATH}}.")
     if header := _HEADER.match(path):
-        return Reference(name, path, (header[1] or header[3]).lower(), None, several=False)
-    expression, several = _expression(path)
-    return Reference(name, path, None, expression, several)
-
-
-@lru_cache(maxsize=1024)
-def _expression(path: str) -> tuple[JSONPath, bool]:
-    """Parse a JSONPath; tell too whether it may match several values. Raises ``BadReferenceError``."""
-    if len(path) > MAX_PATH_LENGTH:
-        raise BadReferenceError(f"A JSONPath has at most {MAX_PATH_LENGTH} characters.")
+        return Reference(name, path, header=(header[1] or header[3]).lower())
     try:
-        expression = parse_jsonpath(path)
-    except Exception as error:  # the parser has a dozen kinds
-        raise BadReferenceError(f"{path!r} is not a JSONPath: {error}") from error
-    parts = list(_walk(expression))
-    for kind, inside in parts:
-        if kind not in _PARTS or (inside and kind == "Root"):
-            raise BadReferenceError(f"{path!r} has a part ({kind}) that is not allowed here.")
-    kinds = [kind for kind, _ in parts]
-    if kinds.count("Descendants") > 2:
-        raise BadReferenceError(f"{path!r} descends ('..') more than twice.")
-    several = any(kind in _SEVERAL for kind, inside in parts if not inside)
-    return expression, several or _names_several(expression)
-
-
-def _walk(node: Any, *, inside: bool = False) -> Iterator[tuple[str, bool]]:
-    """Yield the kind of each part of a path, and whether it stands in a filter."""
-    kind = type(node).__name__
-    yield ("=~" if getattr(node, "op", None) == "=~" else kind), inside
-    if isinstance(node, JSONPath):
-        below = inside or kind == "Filter"
-        children: list[Any] = [getattr(node, each, None) for each in ("left", "right", "target", "value")]
-        children += getattr(node, "expressions", None) or []
-        children += getattr(node, "operands", None) or []
-        for child in children:
-            if isinstance(child, JSONPath):
-                yield from _walk(child, inside=below)
-
-
-def _names_several(node: Any) -> bool:
-    """Tell whether a path names several fields or indices at one place, or all of them."""
-    fields = getattr(node, "fields", ())
-    if len(fields) > 1 or "*" in fields or len(getattr(node, "indices", ())) > 1:
-        return True
-    return any(_names_several(child) for each in ("left", "right") if (child := getattr(node, each, None)) is not None)
+        return Reference(name, path, path=jsonpath.read(path))
+    except jsonpath.BadPathError as error:
+        raise BadReferenceError(str(error)) from error
 
 
 def read_value(value: Any, depth: int = 0) -> Any:
@@ -243,6 +179,21 @@ def _read_string(value: str) -> str | Text:
     return text if any(text.references) else text.plain()
 
 
+def count_references(raw: Any) -> int:
+    """Return how often a reference begins in the strings of ``raw``, any JSON."""
+    count, left = 0, [raw]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            count += each.count("{result=")
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, dict):
+            left += each
+            left += each.values()
+    return count
+
+
 def references(value: Any) -> Iterator[Reference]:
     """Yield the references in what ``read_value`` has returned."""
     if isinstance(value, Text):
@@ -259,19 +210,20 @@ def references(value: Any) -> Iterator[Reference]:
 class Resolver:
     """Fills references in, from ``results`` by name, until ``budget`` characters have been inserted.
 
-    Every method raises ``UnresolvedError`` where nothing can be filled in.
+    ``allowance`` is what their paths may cost. Every method raises ``UnresolvedError`` where nothing can be filled in.
     """
 
-    def __init__(self, results: Mapping[str, Result], budget: int) -> None:
+    def __init__(self, results: Mapping[str, Result], budget: int, allowance: jsonpath.Allowance) -> None:
         self._results = results
         self._budget = budget
+        self._allowance = allowance
 
     def value(self, value: Any) -> Any:
         """Return a JSON value: a text that is one reference becomes what it refers to, any other is filled in."""
         if isinstance(value, Text):
             if (whole := value.whole) is None:
                 return self.text(value)
-            found = whole.value(self._results[whole.name])
+            found = whole.value(self._results[whole.name], self._allowance)
             self._spend(compact(found))
             return found
         if isinstance(value, list):
@@ -289,11 +241,11 @@ class Resolver:
         return "".join(part if isinstance(part, str) else self._as_json(part) for part in text.parts)
 
     def _joined(self, reference: Reference, encode: Callable[[str], str]) -> str:
-        joined = ",".join(encode(each) for each in reference.texts(self._results[reference.name]))
+        joined = ",".join(encode(each) for each in reference.texts(self._results[reference.name], self._allowance))
         return self._spend(joined)
 
     def _as_json(self, reference: Reference) -> str:
-        return self._spend(compact(reference.value(self._results[reference.name])))
+        return self._spend(compact(reference.value(self._results[reference.name], self._allowance)))
 
     def _spend(self, text: str) -> str:
         self._budget -= len(text)

@@ -1,10 +1,11 @@
 """Makes a request of a call, sends it through the project's handler and takes in what it answers."""
 
+import asyncio
 import contextlib
 import contextvars
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,10 +17,10 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
-from core.batch import headers
+from core.batch import headers, workers
 from core.batch.answers import Answer, own_answer
 from core.batch.calls import Call
-from core.batch.handler import ItemRequest, excluded, item_handler
+from core.batch.handler import ItemRequest, Route, item_handler, route_of
 from core.batch.uploads import MultipartStream, Upload
 from core.conf import core_settings
 
@@ -40,6 +41,8 @@ class Sender:
         self._request = request
         self._uploads = uploads
         self._script_name: str = request.META.get("SCRIPT_NAME") or ""
+        self._routes: dict[bytes, Route] = {}
+        self._contexts: dict[object, contextvars.Context] = {}
         self._environ = headers.inherited(request.META, inherited_names())
         self._environ["SCRIPT_NAME"] = self._script_name
         self._environ["wsgi.url_scheme"] = request._get_scheme()  # type: ignore[attr-defined]  # noqa: SLF001
@@ -50,7 +53,9 @@ class Sender:
         path_info = self._path_info(path)
         if path_info is None:
             return f"The URL is not a path of this site, which begins at {self._script_name}/."
-        return excluded(path_info.decode(errors="replace"))
+        if (route := self._routes.get(path_info)) is None:
+            route = self._routes[path_info] = route_of(path_info.decode(errors="replace"))
+        return route.reason
 
     def _path_info(self, path: bytes) -> bytes | None:
         """Return the path below the place where the site is mounted, or None if it is not there."""
@@ -65,16 +70,26 @@ class Sender:
         What the item sets for its own duration (language, time zone, context variables) ends with it.
         """
         began = time.perf_counter()
-        answer = contextvars.copy_context().run(self._send, call)
+        answer = self._beginning().run(self._send, call)
         answer.seconds = time.perf_counter() - began
         return answer
 
-    def _send(self, call: Call) -> Answer:
-        # As at the beginning of any request: what the batch's own request has activated is not the item's.
+    def _beginning(self) -> contextvars.Context:
+        """Return a context as it is at the beginning of any request."""
+        here = workers.helper.get()
+        if (context := self._contexts.get(here)) is None:
+            context = self._contexts[here] = contextvars.copy_context()
+            context.run(self._begin)
+        return context.copy()
+
+    def _begin(self) -> None:
+        # What the batch's own request has activated is not the item's.
         translation.deactivate()
         timezone.deactivate()
         set_urlconf(None)
         set_script_prefix(self._script_name)
+
+    def _send(self, call: Call) -> Answer:
         if call.url_was_open and (reason := self.excluded(call.target.path)):
             return own_answer(400, reason)
         request = self._item_request(call)
@@ -85,10 +100,11 @@ class Sender:
             _close(response)
 
     def _item_request(self, call: Call) -> ItemRequest:
+        path_info = self._path_info(call.target.path) or b"/"
         environ: dict[str, Any] = {
             **self._environ,
             "REQUEST_METHOD": call.method,
-            "PATH_INFO": (self._path_info(call.target.path) or b"/").decode("latin-1"),  # as WSGI wants it
+            "PATH_INFO": path_info.decode("latin-1"),  # as WSGI wants it
             "QUERY_STRING": call.target.query,
         }
         for name, value in call.headers:
@@ -103,7 +119,7 @@ class Sender:
             environ["CONTENT_LENGTH"] = str(length)
         if content_type is not None:
             environ["CONTENT_TYPE"] = content_type
-        request = ItemRequest(environ)
+        request = ItemRequest(environ, self._routes.get(path_info))
         self._carry_over(request, call)
         return request
 
@@ -129,15 +145,15 @@ class Sender:
 
 
 def _taken_in(request: ItemRequest, response: HttpResponseBase) -> Answer:
-    limit = core_settings.BATCH.MAX_STREAM_SIZE
     if request.method == "HEAD" or response.status_code in _BODILESS:
-        content: bytes | None = b""
+        content = b""
     elif response.streaming:
-        content = _streamed(response, limit)
+        try:
+            content = _Collected().all(response)
+        except _EndlessError as error:
+            return own_answer(500, f"The answer is streamed, and {error}: too much for a batch.")
     else:
         content = response.content  # type: ignore[attr-defined]
-    if content is None:
-        return own_answer(500, f"The answer is streamed, and has more than {limit} bytes: too many for a batch.")
     return Answer(
         response.status_code,
         response.reason_phrase,
@@ -148,26 +164,47 @@ def _taken_in(request: ItemRequest, response: HttpResponseBase) -> Answer:
     )
 
 
-def _streamed(response: Any, limit: int) -> bytes | None:
-    """Return the whole of a streamed answer, or None if it is longer than ``limit`` bytes."""
-    if response.is_async:
-        found: bytes | None = async_to_sync(_streamed_async)(response, limit)
-        return found
-    collected = bytearray()
-    for chunk in response.streaming_content:
-        collected += chunk
-        if len(collected) > limit:
-            return None
-    return bytes(collected)
+class _EndlessError(Exception):
+    """A stream that goes on for too long; the message says what is too much of it."""
 
 
-async def _streamed_async(response: Any, limit: int) -> bytes | None:
-    collected = bytearray()
-    async for chunk in response.streaming_content:
-        collected += chunk
-        if len(collected) > limit:
-            return None
-    return bytes(collected)
+class _Collected:
+    """The parts of a streamed answer."""
+
+    def __init__(self) -> None:
+        self._content = bytearray()
+        self._size = core_settings.BATCH.MAX_STREAM_SIZE
+        self._seconds = core_settings.BATCH.MAX_STREAM_SECONDS
+        self._end = time.monotonic() + self._seconds
+
+    def all(self, response: Any) -> bytes:
+        """Return the whole answer. Raises ``_EndlessError``."""
+        if response.is_async:
+            async_to_sync(self._add_all)(response.streaming_content)
+        else:
+            # A part that takes its time cannot be interrupted, any more than a view can.
+            for chunk in response.streaming_content:
+                self._add(chunk)
+        return bytes(self._content)
+
+    async def _add_all(self, parts: AsyncIterator[bytes]) -> None:
+        limit = asyncio.timeout(self._end - time.monotonic())
+        try:
+            async with limit:
+                async for chunk in parts:
+                    self._add(chunk)
+        except TimeoutError as error:
+            raise (self._late() if limit.expired() else error) from error
+
+    def _add(self, chunk: bytes) -> None:
+        self._content += chunk
+        if len(self._content) > self._size:
+            raise _EndlessError(f"has more than {self._size} bytes")
+        if time.monotonic() > self._end:
+            raise self._late()
+
+    def _late(self) -> _EndlessError:
+        return _EndlessError(f"takes more than {self._seconds:g} seconds")
 
 
 def _close(response: HttpResponseBase) -> None:

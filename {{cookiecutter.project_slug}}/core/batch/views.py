@@ -72,9 +72,9 @@ class BatchView(APIView):
             raise ValidationError({"non_field_errors": ["The JSON is nested too deeply."]}) from error
         uploads = {part: [upload_of(file) for file in files.getlist(part)] for part in files}
         sender = Sender(request._request, uploads)
-        batch = self._batch(
-            request, Rules(core_settings.BATCH.MAX_REQUESTS, uploads, inherited_names(), sender.excluded)
-        )
+        limits = core_settings.BATCH
+        rules = Rules(limits.MAX_REQUESTS, limits.MAX_REFERENCES, uploads, inherited_names(), sender.excluded)
+        batch = self._batch(request, rules)
         answers = execute(batch, sender)
         entries = [told(item, answer) for item, answer in zip(batch.items, answers, strict=True)]
         response = Response(entries)

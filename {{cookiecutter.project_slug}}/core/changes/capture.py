@@ -1,12 +1,12 @@
-"""Watches the models: Django's signals, and the managers Django itself uses where it sends none.
+"""Watches the models: the managers through which Django itself writes, and its signals of what it writes past them.
 
-Handlers are connected per model, and only while somebody wants to know: a feature that reads the log, or a receiver of
-``changes_committed``. With none, and for excluded models always, Django runs the statements it would run without us.
-A handler for deletions would make Django fetch every row before it deletes it; ``TrackedQuerySet.delete`` knows that
-it is ours and keeps the fast path.
+Only while somebody wants to know: a feature that reads the log, or a receiver of ``changes_committed``. With none, and
+for excluded models always, Django runs the statements it would run without us.
 
-Where Django deletes or rewrites rows without a signal (``SET_NULL``, the tables of many-to-many fields), it does so
-through the model's base manager. While a model is watched that is a tracked one.
+Django saves instances through the model's base manager, and so it rewrites rows without a signal (``SET_NULL``, the
+tables of many-to-many fields). While a model is watched that is a tracked one. Deletions and many-to-many fields are
+told by their signals, which Django sends within its transaction. A handler for deletions would make Django fetch every
+row before it deletes it; ``TrackedQuerySet.delete`` knows that it is ours and keeps the fast path.
 """
 
 import threading
@@ -20,13 +20,12 @@ from django.db.models import signals
 from core.changes import log
 from core.changes.change import DELETED, KINDS, UPDATED, Table, Touch
 from core.changes.signals import changes_committed
-from core.changes.tables import Join, Layout, Model, join_of, joined, keys, layout, restored_key, saved, table_of
+from core.changes.tables import Join, Layout, Model, join_of, joined, keys, layout, restored_key, table_of
 from core.changes.transactions import record
 from core.conf import core_settings
 
 HANDLERS = "core.changes"
 """The ``dispatch_uid`` of every handler connected here."""
-_KEYLESS = "_core_changes_keyless"
 
 watched: dict[Model, Layout] = {}
 """The watched models, proxies among them."""
@@ -108,7 +107,7 @@ def _begin(models_: list[Model]) -> None:
     for model in models_:
         _swap_managers(model)
     # Known before a handler is connected, so that a write on another thread finds all of it or nothing.
-    layouts = {model: layout(model, is_excluded, _base_is_tracked) for model in models_}
+    layouts = {model: layout(model, is_excluded) for model in models_}
     joins: dict[Model, Join] = {
         field.remote_field.through: join_of(field, is_excluded, _bulk_is_seen)
         for model in models_
@@ -123,12 +122,6 @@ def _begin(models_: list[Model]) -> None:
         signals.m2m_changed.connect(_on_m2m, sender=through, dispatch_uid=HANDLERS)
 
 
-def _base_is_tracked(model: Model) -> bool:
-    from core.changes.querysets import is_tracked
-
-    return is_tracked(model._base_manager)
-
-
 def _bulk_is_seen(through: Model) -> bool:
     from core.changes.querysets import is_tracked
 
@@ -136,10 +129,7 @@ def _bulk_is_seen(through: Model) -> bool:
 
 
 def _connect(model: Model) -> None:
-    signals.post_save.connect(_on_save, sender=model, dispatch_uid=HANDLERS)
     signals.post_delete.connect(_on_delete, sender=model, dispatch_uid=HANDLERS)
-    if len(watched[model].parts) > 1:
-        signals.pre_save.connect(_before_save, sender=model, dispatch_uid=HANDLERS)
     if watched[model].unseen:
         signals.pre_delete.connect(_before_delete, sender=model, dispatch_uid=HANDLERS)
 
@@ -148,7 +138,7 @@ def _cease(staying: set[Model]) -> None:
     """Cease to watch all models but ``staying``, whose handlers and joins are made anew right after."""
     for model in [model for model in watched if model not in staying]:
         _restore_managers(model)
-        for signal in (signals.pre_save, signals.pre_delete, signals.post_save, signals.post_delete):
+        for signal in (signals.pre_delete, signals.post_delete):
             signal.disconnect(sender=model, dispatch_uid=HANDLERS)
         del watched[model]
     kept = {
@@ -161,17 +151,16 @@ def _cease(staying: set[Model]) -> None:
 
 def _swap_managers(model: Model) -> None:
     """Have Django use tracked managers where it writes behind everyone's back."""
-    from core.changes.querysets import TrackedManager, is_tracked
+    from core.changes.querysets import is_tracked, tracking
 
     names = ["base_manager"]
     if model._meta.auto_created:
         names.append("default_manager")
     for name in names:
         standing = getattr(model._meta, name)
-        # One that somebody chose may do more than a plain one: it is theirs.
-        if is_tracked(standing) or (not standing.auto_created and type(standing) is not models.Manager):
+        if is_tracked(standing):
             continue
-        manager: Any = TrackedManager()
+        manager: Any = tracking(standing)
         manager.name, manager.model, manager.auto_created = standing.name, model, True
         manager.stands_in_for = standing
         model._meta.__dict__[name] = manager
@@ -182,29 +171,6 @@ def _restore_managers(model: Model) -> None:
         manager = model._meta.__dict__.get(name)
         if (standing := getattr(manager, "stands_in_for", None)) is not None:
             model._meta.__dict__[name] = standing
-
-
-def _before_save(sender: Model, instance: models.Model, **_: Any) -> None:
-    if (layout_ := watched.get(sender)) is None:  # another thread has just ceased to watch; so below
-        return
-    told = [getattr(instance, part.pk) for part in layout_.parts[1:]]
-    instance.__dict__[_KEYLESS] = all(key is None for key in told)
-
-
-def _on_save(  # noqa: PLR0913 - what Django sends
-    sender: Model,
-    instance: models.Model,
-    *,
-    created: bool,
-    raw: bool,
-    using: str,
-    update_fields: frozenset[str] | None,
-    **_: Any,
-) -> None:
-    keyless = instance.__dict__.pop(_KEYLESS, False)
-    if (layout_ := watched.get(sender)) is None:
-        return
-    record(using, saved(layout_, instance, created=created, raw=raw, only=update_fields, keyless=keyless))
 
 
 def _before_delete(sender: Model, instance: models.Model, *, using: str, **_: Any) -> None:

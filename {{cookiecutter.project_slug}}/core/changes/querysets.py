@@ -1,20 +1,27 @@
-"""Querysets and managers whose bulk writes are seen: those for which Django sends no signal.
+"""Querysets and managers whose writes are seen.
 
 ``objects = TrackedManager()``, or a queryset of one's own that derives from ``TrackedQuerySet``, with
 ``as_manager()``. While nothing reads changes, and for excluded models, every method is Django's own, statement for
-statement. Otherwise each write runs in ``atomic``, so that its log entry is committed with it.
+statement. Otherwise each write runs in ``atomic``, so that its log entry is committed with it, and its place in the
+order of publications is taken before COMMIT.
 
-``create``, ``get_or_create`` and ``update_or_create`` save instances, and are seen by their signals. The asynchronous
-methods call the synchronous ones.
+An instance is saved through its model's base manager, which is tracked while the model is watched: ``save`` ends in
+``_update`` or ``_insert``, once per table, and so do ``create``, ``get_or_create``, ``update_or_create``, fixtures and
+``bulk_create``. Django sends ``post_save`` afterwards, when a save outside ``atomic`` is committed already: too late
+for the log. The asynchronous methods call the synchronous ones.
 """
 
-from collections.abc import Collection, Iterable
+import copy
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, TypeVar
 
 from django.db import connections, models, transaction
-from django.db.models import signals
+from django.db.models import QuerySet, signals
+from django.db.models.constants import OnConflict
 from django.db.models.deletion import Collector
+from django.db.models.lookups import Exact
 
 from core.changes.capture import HANDLERS, watched
 from core.changes.change import CREATED, DELETED, UPDATED, UPSERTED, Table, Touch
@@ -26,7 +33,7 @@ from core.conf import core_settings
 _Row = TypeVar("_Row", bound=models.Model)
 
 
-class TrackedQuerySet(models.QuerySet[_Row]):
+class TrackedQuerySet(QuerySet[_Row]):
     """A queryset whose writes are part of the change stream."""
 
     def update(self, **kwargs: Any) -> int:
@@ -99,39 +106,75 @@ class TrackedQuerySet(models.QuerySet[_Row]):
 
     _raw_delete.alters_data = True  # type: ignore[attr-defined]
 
-    def bulk_create(  # noqa: PLR0913, PLR0917 - the signature is Django's
-        self,
-        objs: Iterable[_Row],
-        batch_size: int | None = None,
-        ignore_conflicts: bool = False,
-        update_conflicts: bool = False,
-        update_fields: Collection[str] | None = None,
-        unique_fields: Collection[str] | None = None,
-    ) -> list[_Row]:
-        """Insert the rows, as Django does, and report those that were inserted or rewritten."""
+    def _insert(self, objs: list[Any], fields: Any, *args: Any, **kwargs: Any) -> Any:
+        """Insert rows of this one table: what ``save()`` and ``bulk_create()`` call, with every option of theirs."""
         layout = watched.get(self.model)
-        arguments: Any = (batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
         if layout is None:
-            return super().bulk_create(objs, *arguments)
+            return super()._insert(objs, fields, *args, **kwargs)  # type: ignore[misc]
         self._for_write = True
-        objs = list(objs)
-        keyed = [obj for obj in objs if obj.pk is not None]
-        with _in_transaction(self.db), _returning(self, layout) as observed:
-            created = super().bulk_create(objs, *arguments)
-            table = layout.own.table
-            if ignore_conflicts:
-                record(self.db, _inserted(table, observed, objs))
-            elif update_conflicts:
-                record(self.db, _upserted(layout, objs, keyed, update_fields, unique_fields))
-            elif objs:
-                record(self.db, [Touch(table, CREATED, _keys(self.model, objs))])
-        return created
+        using = kwargs.get("using") or self.db
+        skips = kwargs.get("on_conflict") is OnConflict.IGNORE
+        asking = _returning(self, layout, using) if skips else nullcontext(Observed())
+        with _in_transaction(using), asking as observed:
+            returned: Any = super()._insert(objs, fields, *args, **kwargs)  # type: ignore[misc]
+            if skips:
+                record(using, _inserted(layout.own.table, observed, objs))
+            else:
+                pks = _inserted_keys(self.model, objs, returned or (), kwargs.get("returning_fields") or ())
+                record(using, [_written_by_insert(layout.own, pks, fields, kwargs)])
+        return returned
 
-    bulk_create.alters_data = True  # type: ignore[attr-defined]
+    _insert.alters_data = True  # type: ignore[attr-defined]
+    _insert.queryset_only = False  # type: ignore[attr-defined]
+
+    def _update(self, values: Any, *args: Any) -> Any:
+        """Update one row of this one table: what ``save()`` calls."""
+        layout = watched.get(self.model)
+        if layout is None:
+            return super()._update(values, *args)  # type: ignore[misc]
+        self._for_write = True
+        with _in_transaction(self.db):
+            written: Any = super()._update(values, *args)  # type: ignore[misc]
+            if written:
+                names = frozenset(field.name for field, *_ in values)
+                touch = Touch(layout.own.table, UPDATED, _named_key(self), names | layout.own.generated)
+                record(self.db, [touch])
+        return written
+
+    _update.alters_data = True  # type: ignore[attr-defined]
+    _update.queryset_only = False  # type: ignore[attr-defined]
 
 
 class TrackedManager(models.Manager.from_queryset(TrackedQuerySet)[_Row]):  # type: ignore[misc]
     """A manager whose writes are part of the change stream."""
+
+
+def tracking(manager: Any) -> Any:
+    """Return a tracked manager that does what ``manager``, which is not, does."""
+    if type(manager) is models.Manager:
+        return TrackedManager()
+    tracked = copy.copy(manager)
+    kind: Any = type(manager)
+    tracked.__class__ = _tracked_manager(kind)
+    return tracked
+
+
+@cache
+def _tracked_manager(kind: Any) -> type[Any]:
+    def get_queryset(self: Any) -> Any:
+        rows = kind.get_queryset(self)
+        if isinstance(rows, QuerySet) and not isinstance(rows, TrackedQuerySet):
+            found: Any = type(rows)
+            rows.__class__ = _tracked_queryset(found)
+        return rows
+
+    queryset = _tracked_queryset(getattr(kind, "_queryset_class", QuerySet))
+    return type(kind.__name__, (kind,), {"get_queryset": get_queryset, "_queryset_class": queryset})
+
+
+@cache
+def _tracked_queryset(kind: Any) -> type[Any]:
+    return type(kind.__name__, (TrackedQuerySet, kind), {})
 
 
 def is_tracked(manager: object) -> bool:
@@ -163,7 +206,9 @@ def _is_heard(signal: Any, model: Model) -> bool:
 
 def _in_transaction(using: str) -> AbstractContextManager[Any]:
     """Open a transaction, unless one is open: an inner ``atomic`` would mark it for rollback on any mistake."""
-    return nullcontext() if connections[using].in_atomic_block else transaction.atomic(using=using)
+    connection = connections[using]
+    is_open = connection.in_atomic_block or not connection.get_autocommit()
+    return nullcontext() if is_open else transaction.atomic(using=using)
 
 
 def _returning(
@@ -177,31 +222,42 @@ def _rewrites_key(part: Part, names: Collection[str]) -> bool:
     return any(field.name in names or field.attname in names for field in part.model._meta.pk_fields)
 
 
-def _keys(model: Model, rows: Iterable[models.Model]) -> tuple[Any, ...] | None:
-    return keys(model, [row.pk for row in rows])
-
-
-def _inserted(table: Table, observed: Observed, rows: list[_Row]) -> list[Touch]:
+def _inserted(table: Table, observed: Observed, rows: list[Any]) -> list[Touch]:
     """Return what an INSERT did that skips rows in conflict."""
     if observed.rows is None:
         return [Touch(table, CREATED)] if rows else []
     return [Touch(table, CREATED, written.pks) for written in observed.statements if written.count]
 
 
-def _upserted(
-    layout: Layout,
-    rows: list[_Row],
-    keyed: list[_Row],
-    update_fields: Collection[str] | None,
-    unique_fields: Collection[str] | None,
-) -> list[Touch]:
-    """Return what an INSERT did that rewrites rows in conflict.
+def _inserted_keys(
+    model: Model, rows: list[Any], returned: Sequence[Sequence[Any]], returning: Sequence[Any]
+) -> tuple[Any, ...] | None:
+    """Return the keys of ``rows``: as the database has returned them, or as the instances have them."""
+    fields: Sequence[Any] = model._meta.pk_fields
+    if len(returned) == len(rows) and all(field in returning for field in fields):
+        places = [returning.index(field) for field in fields]
+        found = [tuple(values[place] for place in places) for values in returned]
+    else:
+        found = [tuple(getattr(row, field.attname) for field in fields) for row in rows]
+    return keys(model, found if len(fields) > 1 else [key for (key,) in found])
 
-    Which rows it has inserted and which rewritten, it does not tell: their keys are published as both.
-    """
-    part = layout.own
-    pk_names = {"pk", part.pk, part.model._meta.pk.name}
-    # A row that brought a key and met another row on a unique field has rewritten that one, under its own key.
-    known = not keyed or (unique_fields is not None and set(unique_fields) <= pk_names)
-    fields = frozenset(part.names.get(name, name) for name in update_fields or ())
-    return [Touch(part.table, UPSERTED, _keys(part.model, rows) if known else None, fields)] if rows else []
+
+def _written_by_insert(part: Part, pks: tuple[Any, ...] | None, fields: Any, options: Mapping[str, Any]) -> Touch:
+    if options.get("on_conflict") is not OnConflict.UPDATE:
+        return Touch(part.table, CREATED, pks)
+    # Which rows it has inserted and which rewritten, it does not tell: their keys are published as both. A row that
+    # brought a key and met another row on a unique field has rewritten that one, under its own key; only the database
+    # knows it.
+    own = set(part.model._meta.pk_fields)
+    brought = own & set(fields) and not own <= set(options.get("returning_fields") or ())
+    known = not brought or set(options.get("unique_fields") or [None]) <= own
+    names = frozenset(field.name for field in options.get("update_fields") or ())
+    return Touch(part.table, UPSERTED, pks if known else None, names)
+
+
+def _named_key(rows: QuerySet[Any, Any]) -> tuple[Any, ...] | None:
+    """Return the key by which ``rows`` are filtered, as ``save()`` does it."""
+    pk = rows.model._meta.pk
+    conditions: list[Any] = [each for each in rows.query.where.children if isinstance(each, Exact)]
+    named = [each.rhs for each in conditions if each.lhs.output_field is pk]
+    return keys(rows.model, named) if named else None

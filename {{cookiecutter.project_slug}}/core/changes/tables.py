@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.options import Options
 
-from core.changes.change import CREATED, DELETED, UPDATED, UPSERTED, Table, Touch
+from core.changes.change import CREATED, DELETED, UPDATED, Table, Touch
 
 Model = type[models.Model]
 
@@ -61,9 +61,8 @@ class Part:
 
     model: Model
     table: Table
-    pk: str  # attribute of an instance that holds the key in this table
-    columns: frozenset[str]  # names of its own fields, the key not among them
-    names: dict[str, str]  # field by its name, and by its attribute
+    names: dict[str, str]  # field by its name, and by its attribute; the key is not among them
+    generated: frozenset[str]  # fields that the database makes of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +79,18 @@ class Layout:
         return self.parts[0]
 
 
-def layout(model: Model, excluded: Callable[[Model], bool], tracked: Callable[[Model], bool]) -> Layout:
-    """Return how the rows of ``model`` lie. Tables of models that are ``excluded`` are left out, except its own.
-
-    ``tracked`` tells of a model whether what is done through its base manager is seen.
-    """
+def layout(model: Model, excluded: Callable[[Model], bool]) -> Layout:
+    """Return how the rows of ``model`` lie. Tables of models that are ``excluded`` are left out, except its own."""
     concrete: Model = model._meta.concrete_model or model
     parents = [parent for parent in concrete._meta.all_parents if not parent._meta.proxy and not excluded(parent)]
     parts = tuple(_part(each) for each in (concrete, *parents))
-    return Layout(parts, tuple(_effects(concrete, excluded, set())), tuple(_unseen(concrete, excluded, tracked)))
+    return Layout(parts, tuple(_effects(concrete, excluded, set())), tuple(_unseen(concrete, excluded)))
 
 
 def _part(model: Model) -> Part:
-    options = model._meta
-    own = [field for field in options.local_concrete_fields if not field.primary_key]
-    pk = options.pk
-    # A composite key has no column, but an instance knows it.
-    attribute = pk.attname if pk is not None and getattr(pk, "column", None) else "pk"
+    own: list[Any] = [field for field in model._meta.local_concrete_fields if not field.primary_key]
     names = {field.name: field.name for field in own} | {field.attname: field.name for field in own}
-    return Part(model, table_of(model), attribute, frozenset(field.name for field in own), names)
+    return Part(model, table_of(model), names, frozenset(field.name for field in own if field.generated))
 
 
 def _effects(model: Model, excluded: Callable[[Model], bool], seen: set[Model]) -> Iterator[Touch]:
@@ -118,7 +110,7 @@ def _effects(model: Model, excluded: Callable[[Model], bool], seen: set[Model]) 
             yield from _effects(child, excluded, seen)
 
 
-def _unseen(model: Model, excluded: Callable[[Model], bool], tracked: Callable[[Model], bool]) -> Iterator[Any]:
+def _unseen(model: Model, excluded: Callable[[Model], bool]) -> Iterator[Any]:
     """Yield the foreign keys to ``model`` that a deletion rewrites in a way that nothing shows.
 
     Most of the time Django updates the rows as a queryset of their base manager. Where it has fetched them first, as it
@@ -130,33 +122,11 @@ def _unseen(model: Model, excluded: Callable[[Model], bool], tracked: Callable[[
         known = action in _NO_REWRITE or hasattr(action, "operation")
         if known or excluded(relation.related_model):
             continue
-        if not (getattr(action, "lazy_sub_objs", False) and tracked(relation.related_model)):
+        if not getattr(action, "lazy_sub_objs", False):
             yield relation.field
 
 
 _NO_REWRITE = {models.CASCADE, models.PROTECT, models.RESTRICT, models.DO_NOTHING}
-
-
-def saved(  # noqa: PLR0913 - what Django tells of a save
-    layout_: Layout, instance: models.Model, *, created: bool, raw: bool, only: Collection[str] | None, keyless: bool
-) -> Iterator[Touch]:
-    """Yield what ``instance.save()`` did to each table.
-
-    ``only`` are the ``update_fields``. ``raw`` saves, those of fixtures, write the model's own table alone.
-    ``keyless`` tells that the instance had no key in its parents' tables before: without one a row was inserted, with
-    one Django tries an update first and does not say which it was.
-    """
-    own = layout_.own
-    parts = (own,) if raw else layout_.parts
-    for part in parts:
-        fields = None if only is None else frozenset(part.names[name] for name in only if name in part.names)
-        pks = keys(part.model, (getattr(instance, part.pk),))
-        if part is own and created:
-            yield Touch(part.table, CREATED, pks)
-        elif part is not own and created:
-            yield Touch(part.table, CREATED if keyless else UPSERTED, pks)
-        elif part.columns and fields != frozenset():  # otherwise Django had nothing to write
-            yield Touch(part.table, UPDATED, pks, fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class ETAGProcessor:
             call = _Call(view, method, request, args, kwargs, own, resolved(self.etag_func, view))
             return self._read(call) if request.method in SAFE else self._write(call)
 
+        conditional.etags = self  # type: ignore[attr-defined]  # by which descriptions of the API know it
         return conditional  # type: ignore[return-value]
 
     def require(self, request: Any) -> None:

@@ -11,9 +11,9 @@ from core.models import Observer
 from core.reactive import publishing, store
 from core.reactive.differences import as_json
 from core.reactive.evaluation import Answer, FailedError, RefusedError, evaluate, may_ask
+from core.reactive.matching import profile_of, shown_keys
 from core.reactive.protocol import notice
 from core.reactive.question import Question
-from core.reactive.standin import profile_of, shown_keys
 from core.reactive.store import Kept
 
 logger = logging.getLogger(__name__)

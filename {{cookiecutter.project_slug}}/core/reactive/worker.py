@@ -26,7 +26,7 @@ from core.models import Bookmark, Observer
 from core.reactive import store
 from core.reactive.coverage import coverage, covers, reaches
 from core.reactive.evaluating import run
-from core.reactive.standin import Index, Profile
+from core.reactive.matching import Index, Profile
 
 MEMORY: Final = 60.0
 """Seconds for which entries of the log are remembered; no evaluation takes as long."""
@@ -192,7 +192,7 @@ class Worker:
         if not heard or not among:
             return {}
         changes = [change for each in heard for change in each.changes]
-        found = dict(self.index.concerned(changes))
+        found = {str(observer): reason for observer, reason in self.index.concerned(changes).items()}
         found |= self._by_table(changes) | self._by_user(changes)
         return {
             observer: reason

@@ -1,5 +1,7 @@
 """The page at ``/``."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -35,8 +37,8 @@ def test_bars_show_the_share_of_the_votes(client, question):
     question.choices.filter(choice_text="Tea").update(votes=3)
     question.choices.filter(choice_text="Coffee").update(votes=1)
     text = client.get("/").content.decode()
-    assert "width: 75%" in text
-    assert "width: 25%" in text
+    assert 'width="75%"' in text
+    assert 'width="25%"' in text
     assert "4 votes" in text
 
 
@@ -70,6 +72,60 @@ def test_a_vote_in_somebodys_name_needs_the_csrf_token(author, question):
     assert client.post("/", data).status_code == 403
     assert 'name="csrfmiddlewaretoken"' in client.get("/").content.decode()
     assert client.post("/", data, headers={"x-csrftoken": client.cookies["csrftoken"].value}).status_code == 303
+
+
+def ask(client, **data):
+    return client.post("/", {"question_text": "Now or later?", "choice_text": ["Now", "", "Later"], **data})
+
+
+def test_a_question_is_asked_without_a_script(client, author):
+    client.force_login(author)
+    assert "Ask something" in client.get("/").content.decode()
+    response = ask(client)
+    question = Question.objects.get()
+    assert response.status_code == 303
+    assert response["Location"] == f"/#question-{question.pk}"
+    assert question.owner == author
+    assert [choice.choice_text for choice in question.choices.all()] == ["Now", "Later"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"question_text": " "}, "This field may not be blank."),
+        ({"question_text": "x" * 201}, "no more than 200 characters"),
+        ({"choice_text": ["Yes", "x" * 201]}, "at most 200 characters"),
+    ],
+)
+def test_a_question_that_is_no_good_is_refused_whole_and_the_page_says_why(client, author, data, said):
+    client.force_login(author)
+    response = ask(client, **data)
+    assert response.status_code == 400
+    assert said in response.content.decode()
+    assert not Question.objects.exists()
+
+
+def test_who_may_not_ask_finds_no_form_and_cannot_send_it(client, stranger, db):
+    assert "Log in</a> to ask" in client.get("/").content.decode()
+    assert ask(client).status_code == 401
+    client.force_login(stranger)
+    assert "Ask something" not in client.get("/").content.decode()
+    assert ask(client).status_code == 403
+    assert not Question.objects.exists()
+
+
+def test_its_policy_lets_nothing_run_that_is_written_into_it(client, question):
+    response = client.get("/")
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+    text = response.content.decode()
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=|javascript:", text)
+
+
+def test_it_tells_its_script_what_is_switched_on(client, db, settings):
+    settings.CORE = {**settings.CORE, "REACTIVE": {"ENABLED": False}}
+    features = re.search(r'data-features="(.*?)"', client.get("/").content.decode())[1].split()
+    assert "bindings" in features
+    assert "reactive" not in features
 
 
 def test_browsers_find_the_icon_where_they_look_for_it(client):

@@ -111,6 +111,30 @@ class Quiet(models.Model):
     objects = TrackedManager()
 
 
+class LedgerQuerySet(models.QuerySet):
+    def shout(self):
+        return " ".join(self.values_list("text", flat=True)).upper()
+
+
+class LedgerManager(models.Manager.from_queryset(LedgerQuerySet)):
+    """Hides rows from whoever comes through it, and knows nothing of tracking."""
+
+    def get_queryset(self):
+        return super().get_queryset().filter(hidden=False)
+
+
+class Ledger(models.Model):
+    """With a base manager that somebody chose."""
+
+    text = models.CharField(max_length=50)
+    hidden = models.BooleanField(default=False)
+
+    objects = LedgerManager()
+
+    class Meta:
+        base_manager_name = "objects"
+
+
 class Untracked(models.Model):
     """With Django's own manager."""
 

@@ -1,5 +1,6 @@
 """Views of every kind, for batches to call."""
 
+import asyncio
 import hashlib
 import threading
 import time
@@ -91,6 +92,33 @@ def endless(request):
         try:
             while True:
                 yield b"x" * 1000
+        finally:
+            calls.append("closed")
+
+    return StreamingHttpResponse(parts(), content_type="text/plain")
+
+
+def trickle(request):
+    """Send a little, again and again."""
+
+    def parts():
+        try:
+            while True:
+                time.sleep(0.01)
+                yield b"x"
+        finally:
+            calls.append("closed")
+
+    return StreamingHttpResponse(parts(), content_type="text/plain")
+
+
+async def async_trickle(request):
+    """Begin, and never come to the next part."""
+
+    async def parts():
+        try:
+            yield b"x"
+            await asyncio.Event().wait()
         finally:
             calls.append("closed")
 
@@ -230,6 +258,8 @@ urls = [
             "file",
             "stream",
             "endless",
+            "trickle",
+            "async_trickle",
             "async_view",
             "async_stream",
             "breaks_off",

@@ -8,6 +8,7 @@ from core.batch.answers import Answer
 from core.batch.bodies import encode_body, fields, read_body
 from core.batch.forms import from_form
 from core.batch.items import BatchError
+from core.batch.jsonpath import Allowance
 from core.batch.references import Resolver
 
 FORM = "application/x-www-form-urlencoded"
@@ -16,7 +17,7 @@ ANSWER = Answer(200, "OK", [], json.dumps({"id": 7, "q": 'a "b" & c', "ids": [1,
 
 def encoded(raw, content_type=None):
     body = read_body(raw, content_type, has_files=False)
-    return body.media_type, encode_body(body, Resolver({"a": ANSWER}, 1000))
+    return body.media_type, encode_body(body, Resolver({"a": ANSWER}, 1000, Allowance()))
 
 
 @pytest.mark.parametrize(

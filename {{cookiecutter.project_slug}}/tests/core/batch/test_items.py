@@ -4,7 +4,7 @@ import pytest
 
 from core.batch.items import BatchError, Rules, read_batch
 
-RULES = Rules(5, {"a.jpg": 1}, {"x-api-key"}, lambda path: "No." if path.startswith(b"/no/") else None)
+RULES = Rules(5, 20, {"a.jpg": 1}, {"x-api-key"}, lambda path: "No." if path.startswith(b"/no/") else None)
 
 
 def item(**changes):
@@ -124,6 +124,14 @@ def test_a_batch_that_is_none_is_refused(raw, key):
 
 def test_an_empty_batch_is_one():
     assert read().items == ()
+
+
+def test_a_batch_has_so_many_references_at_most():
+    """Each is read before anything runs, and to read one costs as much as many bytes."""
+    many = "{result=a:$.id}"
+    assert read(item(name="a"), item(body=[many] * 19, relative_url=f"/{many}"))
+    errors = refused(item(name="a"), item(body=[many] * 20, relative_url=f"/{many}"))
+    assert errors == {"batch": ["A batch has at most 20 references; this one has 21."]}
 
 
 @pytest.mark.parametrize("ordered", [True, False])

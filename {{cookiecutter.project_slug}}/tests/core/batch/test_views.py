@@ -77,6 +77,15 @@ class TestTheAnswer:
         assert "more than 10000 bytes" in results.json(0)["detail"]
         assert "closed" in served.calls
 
+    @pytest.mark.parametrize("url", ["/trickle/", "/async_trickle/"])
+    def test_a_slow_stream_without_end_is_cut_off_and_closed(self, post, served, settings, url):
+        settings.CORE = {"BATCH": {"MAX_STREAM_SECONDS": 0.1}}
+        results = post(get(url), get("/echo/"))
+        assert results.codes == [500, 200]
+        detail = "The answer is streamed, and takes more than 0.1 seconds: too much for a batch."
+        assert results.json(0) == {"detail": detail}
+        assert "closed" in served.calls
+
     def test_a_stream_that_breaks_off_is_that_items_500(self, post, served):
         results = post(get("/breaks_off/"), get("/echo/"))
         assert results.codes == [500, 200]

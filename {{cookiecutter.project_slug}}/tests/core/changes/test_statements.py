@@ -33,7 +33,7 @@ def test_with_no_feature_on_django_runs_its_own_statements(monkeypatch):
     with override_settings(CORE=OFF):
         assert not capture.watched
         ours = {(way, n): statements(way, n) for way in programs.WAYS for n in (3, 4)}
-        for name in ("update", "delete", "_raw_delete", "bulk_create"):
+        for name in ("update", "delete", "_raw_delete", "_insert", "_update"):
             monkeypatch.delattr(f"core.changes.querysets.TrackedQuerySet.{name}")
         plain = {(way, n): statements(way, n) for way in programs.WAYS for n in (3, 4)}
     assert ours == plain
@@ -50,6 +50,23 @@ def test_the_log_takes_one_statement_per_transaction(ear):
     assert sum(LOG in query for query in queries) == 1
     assert LOG in queries[-2]
     assert queries[-1] == "COMMIT"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bare_save_is_one_transaction_with_its_entry(ear):
+    """Outside ``atomic`` the entry of a save is committed with it, whichever way rows are saved."""
+    for write in (
+        lambda: programs.Note.objects.create(text="a"),
+        lambda: programs.Note.objects.get().save(),
+        lambda: programs.Note.objects.bulk_create([programs.Note(text="b"), programs.Note(text="c")]),
+        lambda: programs.Cafe.objects.create(name="a"),
+    ):
+        with CaptureQueriesContext(connection) as captured:
+            write()
+        first, *between, last = [query["sql"] for query in captured.captured_queries if "SELECT" not in query["sql"]]
+        assert (first.split()[0], last) == ("BEGIN", "COMMIT")
+        assert [LOG in sql for sql in between] == [False] * (len(between) - 1) + [True]
+    assert len(ear) == 4
 
 
 @pytest.mark.django_db(transaction=True)

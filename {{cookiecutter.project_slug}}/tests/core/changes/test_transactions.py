@@ -44,8 +44,13 @@ def test_autocommit_publishes_at_once(ear):
 
 @transactional
 def test_a_write_in_autocommit_stands_when_its_log_entry_fails(ear, monkeypatch, caplog):
-    """What is committed is published, and the doorbell carries it to those who find nothing in the log."""
+    """What is committed is published, and the doorbell carries it to those who find nothing in the log.
+
+    So it is with what is told by hand, after the statement. A save fails, as a whole.
+    """
     rung = []
+    tag = Tag.objects.create(name="a")
+    ear.clear()
     unpublished.reset()
 
     def locked(*_):
@@ -53,11 +58,16 @@ def test_a_write_in_autocommit_stands_when_its_log_entry_fails(ear, monkeypatch,
 
     monkeypatch.setattr("core.changes.log.write", locked)
     monkeypatch.setattr("core.changes.doorbell.send", lambda group, message: rung.append(message["changes"]))
-    tag = Tag.objects.create(name="a")
-    assert ear.told() == [("testapp.tag", "created", (tag.pk,), None)]
-    assert rung == [f'[["testapp.tag","testapp_tag","created",[{tag.pk}],null]]']
+    record_change(Tag, "updated", [tag.pk])
+    assert ear.told() == [("testapp.tag", "updated", (tag.pk,), None)]
+    assert rung == [f'[["testapp.tag","testapp_tag","updated",[{tag.pk}],null]]']
     assert "could not be logged" in caplog.text
+    with pytest.raises(OperationalError):
+        Tag.objects.create(name="b")
+    assert not Tag.objects.filter(name="b").exists()
+    assert not ear
     assert not unpublished._since
+    assert not turnstile._outstanding
 
 
 @transactional
@@ -346,6 +356,111 @@ def test_publication_follows_the_order_of_commits(ear):
     finally:
         changes_committed.disconnect(dispatch_uid="order")
     assert order == list(range(1, 31))
+
+
+@pytest.fixture
+def history(transactional_db):
+    """Has the database itself write down in which order the sizes of notes are committed; returns how to read that.
+
+    A trigger runs while its row is locked, so that the order in which it fires is the order of commits.
+    """
+    made = ["CREATE TABLE history (place SERIAL, size integer)" if connection.vendor == "postgresql"
+            else "CREATE TABLE history (place INTEGER PRIMARY KEY AUTOINCREMENT, size integer)"]  # fmt: skip
+    gone = ["DROP TRIGGER history ON testapp_note", "DROP FUNCTION history()", "DROP TABLE history"]
+    insert = "INSERT INTO history (size) VALUES (NEW.size);"
+    if connection.vendor == "postgresql":
+        body = f"BEGIN {insert} RETURN NULL; END"
+        made += [
+            f"CREATE FUNCTION history() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
+            "CREATE TRIGGER history AFTER UPDATE ON testapp_note FOR EACH ROW EXECUTE FUNCTION history()",
+        ]
+    else:
+        made += [f"CREATE TRIGGER history AFTER UPDATE ON testapp_note BEGIN {insert} END"]
+        gone = ["DROP TRIGGER history", "DROP TABLE history"]
+
+    def run(statements):
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def read():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT size FROM history ORDER BY place")
+            return [size for (size,) in cursor.fetchall()]
+
+    run(made)
+    yield read
+    run(gone)
+
+
+def in_autocommit(way, note, size):
+    """Write ``size`` to ``note`` outside of ``atomic``, in one of several ways."""
+    if way == "save":
+        Note(pk=note.pk, text="a", size=size).save()
+    elif way == "some fields":
+        Note(pk=note.pk, size=size).save(update_fields=["size"])
+    elif way == "update":
+        Note.objects.filter(pk=note.pk).update(size=size)
+    else:
+        Note.objects.bulk_update([Note(pk=note.pk, size=size)], ["size"])
+
+
+AUTOCOMMIT = ("save", "some fields", "update", "bulk_update")
+
+
+def test_publication_follows_the_order_of_commits_in_autocommit(ear, history):
+    """Threads that save one row outside ``atomic`` publish in the order in which the row got its values."""
+    note, mine, order = Note.objects.create(text="contended"), threading.local(), []
+    changes_committed.connect(lambda **_: order.append(mine.size), weak=False, dispatch_uid="order")
+
+    def write(number):
+        for each in range(20):
+            mine.size = 100 * number + each
+            in_autocommit(AUTOCOMMIT[each % 4], note, mine.size)
+
+    try:
+        started = [threads.start(write, number) for number in range(4)]
+        for thread in started:
+            thread.join()
+    finally:
+        changes_committed.disconnect(dispatch_uid="order")
+    assert len(order) == 80
+    assert order == history()
+
+
+@pytest.mark.parametrize("way", AUTOCOMMIT)
+def test_a_thread_that_is_held_up_after_its_statement_is_not_overtaken(ear, history, way):
+    """Whatever happens between a statement in autocommit and its publication, a later write is published later."""
+    note, mine, order = Note.objects.create(text="contended"), threading.local(), []
+    changes_committed.connect(lambda **_: order.append(mine.size), weak=False, dispatch_uid="order")
+    written, overtaken = threading.Event(), threading.Event()
+
+    def hold_up(execute, sql, *args):
+        result = execute(sql, *args)
+        if "UPDATE" in sql:
+            written.set()
+            overtaken.wait(0.3)
+        return result
+
+    def slow():
+        mine.size = 1
+        with connections["default"].execute_wrapper(hold_up):
+            in_autocommit(way, note, 1)
+
+    def fast():
+        mine.size = 2
+        in_autocommit(way, note, 2)
+        overtaken.set()
+
+    try:
+        first = threads.start(slow)
+        assert written.wait(10)
+        second = threads.start(fast)
+        first.join()
+        second.join()
+    finally:
+        changes_committed.disconnect(dispatch_uid="order")
+    assert order == history() == [1, 2]
 
 
 def test_the_turnstile_keeps_the_order_of_tickets():
