@@ -4,7 +4,7 @@ import subprocess
 
 import httpx
 import pytest
-from harness import PYTHON, project_environment
+from harness import PYTHON, ROOT, project_environment
 from stage import served
 
 from scripts.generate import generate
@@ -35,3 +35,11 @@ def test_nothing_crashes_and_every_answer_is_one_that_is_described(trial, tmp_pa
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:] + trial.server.output[-4000:]
     assert "Traceback" not in trial.server.output
+
+
+def test_the_description_of_the_sockets_is_valid_by_the_official_schema(site):
+    described = httpx.get(f"{site.url}/api/asyncapi/").text
+    command = ["node", ROOT / "tests/browser/validate.mjs"]
+    done = subprocess.run(command, input=described, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("valid AsyncAPI 3.0.0")
