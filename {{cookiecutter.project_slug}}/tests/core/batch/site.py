@@ -146,7 +146,12 @@ def breaks_off(request):
 
 
 def redirect(request):
-    return HttpResponseRedirect("/echo/")
+    return HttpResponseRedirect(request.GET.get("to", "/echo/"))
+
+
+@csrf_exempt
+def half(request):
+    return HttpResponse(rb'{"half": "\ud800"}', content_type="application/json")
 
 
 def cookies(request):
@@ -270,6 +275,7 @@ urls = [
             "async_stream",
             "breaks_off",
             "redirect",
+            "half",
             "cookies",
             "log_in",
             "plain_post",
