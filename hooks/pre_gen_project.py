@@ -17,8 +17,8 @@ PACKAGES = frozenset(
     "asgiref channels channels_redis corsheaders daphne django django_environ django_filter django_filters "
     "django_guardian django_stubs django_stubs_ext djangorestframework djangorestframework_stubs drf_spectacular "
     "drf_spectacular_sidecar environ guardian hatchling hypothesis import_linter importlinter jsonpath_ng mypy pip "
-    "psycopg psycopg_binary psycopg_pool pytest pytest_asyncio pytest_django pytest_xdist redis rest_framework ruff "
-    "setuptools sqlparse twisted types_pyyaml tzdata uv uvicorn whitenoise xdist yaml".split()
+    "psycopg psycopg_binary psycopg_pool pytest pytest_asyncio pytest_django pytest_xdist redis regex rest_framework "
+    "ruff setuptools sqlparse twisted types_pyyaml types_regex tzdata uv uvicorn whitenoise xdist yaml".split()
 )
 FOLDERS = frozenset({"config", "core", "polls", "scripts", "staticfiles", "tests"})
 

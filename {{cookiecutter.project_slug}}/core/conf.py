@@ -111,10 +111,39 @@ class Bulk(Feature):
 class Reactive(Feature):
     """Live queries."""
 
+    # Seconds between the beginnings of two evaluations of one query: what changes meanwhile waits and counts as one.
+    THROTTLE_RATE: float = field(default=0.1, metadata={"minimum": 0})
+    # Items of one answer, and seconds of one evaluation, above which the log has a warning.
+    WARNINGS_MAX_RESULT_LENGTH: int = field(default=1000, metadata={"minimum": 1})
+    WARNINGS_MAX_PROCESSING_TIME: float = field(default=1.0, metadata={"minimum": 0})
+    # The same, above which a query is live no longer: its clients are told.
+    MAX_RESULT_LENGTH: int = field(default=10_000, metadata={"minimum": 1})
+    ERRORS_MAX_PROCESSING_TIME: float = field(default=20.0, metadata={"minimum": 0})
+    # Seconds within which everything that was lost on the way is made good.
+    REPAIR_INTERVAL: float = field(default=30.0, metadata={"minimum": 0.1})
+    # Seconds that a query stays live without anybody being connected: time to come back and ask what was missed.
+    SUBSCRIBER_TIMEOUT: float = field(default=90.0, metadata={"minimum": 1})
+    # Differences of one query that are kept for those who come back.
+    JOURNAL_LENGTH: int = field(default=100, metadata={"minimum": 1})
+    # Queries that one worker evaluates at the same time.
+    MAX_WORKERS: int = field(default=4, metadata={"minimum": 1})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bindings(Feature):
     """REST and subscriptions over a WebSocket."""
+
+    # Dotted path of the demultiplexer behind /ws/. This one has every stream that the applications declare.
+    DEMULTIPLEXER: str = "core.bindings.WebsocketDemultiplexer"
+    # Rows of a page, where no viewset says how many.
+    DEFAULT_PAGE_SIZE: int = field(default=25, metadata={"minimum": 1})
+    # Threads that answer requests, and requests of one socket that wait for one.
+    MAX_WORKERS: int = field(default=10, metadata={"minimum": 1})
+    MAX_PENDING: int = field(default=100, metadata={"minimum": 1})
+    # Subscriptions of one socket.
+    MAX_SUBSCRIPTIONS: int = field(default=1000, metadata={"minimum": 1})
+    # Keys that the subscriptions of one kind of caller remember, to tell what has gone out of sight.
+    MAX_TRACKED: int = field(default=100_000, metadata={"minimum": 0})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,18 +31,14 @@ class Call:
 
 def resolve(item: Item, resolver: Resolver) -> Call:
     """Fill in the references of ``item``. Raises ``UnresolvedError`` and ``BadCallError``."""
-    url = resolver.text(item.url, _quote)
-    try:
-        target = urls.target(url)
-    except ValueError as error:
-        raise BadCallError(str(error)) from error
+    target = item.target or _target(resolver.text(item.url, _quote))
     own = tuple((name, resolver.text(value)) for name, value in item.headers)
     for name, value in own:
         if message := headers.value_problem(name, value):
             raise BadCallError(message)
     content_type = next((value for name, value in own if name.lower() == "content-type"), None)
     rest = tuple((name, value) for name, value in own if name.lower() != "content-type")
-    was_open = any(item.url.references)
+    was_open = item.target is None
     if item.body is None:
         return Call(item.method, target, rest, content_type=content_type, url_was_open=was_open)
     if item.body.media_type == MULTIPART:
@@ -50,6 +46,13 @@ def resolve(item: Item, resolver: Resolver) -> Call:
         return Call(item.method, target, rest, fields=form, files=item.files, url_was_open=was_open)
     content = encode_body(item.body, resolver)
     return Call(item.method, target, rest, content, content_type or item.body.media_type, url_was_open=was_open)
+
+
+def _target(url: str) -> urls.Target:
+    try:
+        return urls.target(url)
+    except ValueError as error:
+        raise BadCallError(str(error)) from error
 
 
 def _quote(text: str) -> str:

@@ -39,6 +39,7 @@ class _Execution:
         self._answers: list[Answer | None] = [None] * len(batch.items)
         self._named = _Named(batch.items, self._answers)
         self._allowance = Allowance(core_settings.BATCH.MAX_REFERENCE_STEPS)
+        self._max_inserted = core_settings.BATCH.MAX_BODY_SIZE
 
     def run(self) -> list[Answer]:
         if self._batch.atomic:
@@ -50,9 +51,10 @@ class _Execution:
     def _run_freely(self) -> None:
         databases = list(connections.all())
         one_writer = any(connection.vendor == "sqlite" for connection in databases)
-        schedule = graph.Schedule(self._waits(one_writer=one_writer))
-        most = min(core_settings.BATCH.MAX_WORKERS, len(self._batch.items))
-        workers.run(schedule, self._do, most if all(map(_can_be_shared, databases)) else 1)
+        waits = self._waits(one_writer=one_writer)
+        at_once = not graph.in_line(waits) and all(map(_can_be_shared, databases))
+        most = min(core_settings.BATCH.MAX_WORKERS, len(self._batch.items)) if at_once else 1
+        workers.run(graph.Schedule(waits), self._do, most)
 
     def _waits(self, *, one_writer: bool) -> list[set[int]]:
         batch = self._batch
@@ -69,7 +71,7 @@ class _Execution:
             if answer is not None and answer.failed:
                 return not_done(blame(self._batch.items[other], answer))
         try:
-            call = resolve(item, Resolver(self._named, core_settings.BATCH.MAX_BODY_SIZE, self._allowance))
+            call = resolve(item, Resolver(self._named, self._max_inserted, self._allowance))
         except UnresolvedError as error:
             return own_answer(424, str(error))
         except BadCallError as error:
@@ -86,7 +88,7 @@ class _Execution:
     def _run_atomic(self) -> None:
         transactions = Transactions(connections.all())
         try:
-            failure = self._run_until_failure()
+            failure = self._run_until_failure(transactions)
         except BaseException:
             transactions.roll_back()
             raise
@@ -99,11 +101,11 @@ class _Execution:
         except CommitError as error:
             self._answers[:] = [own_answer(424, str(error)) for _ in self._answers]
 
-    def _run_until_failure(self) -> Failure | None:
+    def _run_until_failure(self, transactions: Transactions) -> Failure | None:
         for number in graph.sequence(self._waits(one_writer=False)):
             self._do(number)
             answer = self._answers[number]
-            if answer is not None and not answer.failed and _is_broken():
+            if answer is not None and not answer.failed and transactions.broken():
                 detail = "The item has broken the transaction of the batch: nothing more can be written in it."
                 answer = self._answers[number] = own_answer(500, detail)
             if answer is not None and answer.failed:
@@ -144,21 +146,3 @@ def _can_be_shared(connection: BaseDatabaseWrapper) -> bool:
     if connection.in_atomic_block or (connection.connection is not None and not connection.autocommit):
         return False
     return not (connection.vendor == "sqlite" and database.is_in_memory_db())
-
-
-def _is_broken() -> bool:
-    """Tell whether a transaction can only be rolled back, though the item has reported success."""
-    return any(map(_cannot_commit, connections.all(initialized_only=True)))
-
-
-def _cannot_commit(connection: BaseDatabaseWrapper) -> bool:
-    if connection.needs_rollback or connection.connection is None:
-        return connection.needs_rollback
-    if connection.vendor != "postgresql":
-        return False
-    # After an error that somebody caught, PostgreSQL answers COMMIT with a rollback, and without a word.
-    status: int = connection.connection.info.transaction_status
-    return status == _IN_ERROR
-
-
-_IN_ERROR = 3  # libpq's PQTRANS_INERROR

@@ -1,7 +1,7 @@
 """What an item waits for, and which items may run now. Pure."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -60,6 +60,11 @@ def waits_for(
         for before, after in pairwise(writers):
             waits[after].add(before)
     return waits
+
+
+def in_line(waits: Sequence[Collection[int]]) -> bool:
+    """Tell whether each item waits for the one before it, so that no two can run at the same time."""
+    return all(number - 1 in others for number, others in enumerate(waits) if number)
 
 
 def sequence(waits: Sequence[Iterable[int]]) -> list[int]:

@@ -36,6 +36,8 @@ class Item:
     omit: bool = False
     files: tuple[tuple[str, str], ...] = ()
     """Field and name of the part, for each file."""
+    target: urls.Target | None = None
+    """The URL taken apart, unless references will change it."""
 
     @property
     def safe(self) -> bool:
@@ -106,12 +108,16 @@ def _read_items(raw: Any, rules: Rules) -> tuple[tuple[Item, ...], list[set[int]
     if len(raw) > rules.max_requests:
         raise BatchError({"batch": [f"A batch has at most {rules.max_requests} items; this one has {len(raw)}."]})
     # Before anything is made of them: each costs as much as many bytes.
-    if (count := count_references(raw)) > rules.max_references:
+    counts = [count_references(each) for each in raw]
+    if (count := sum(counts)) > rules.max_references:
         raise BatchError({"batch": [f"A batch has at most {rules.max_references} references; this one has {count}."]})
     errors: list[Errors] = [{} for _ in raw]
     items = [_Reader(index, each, rules, errors[index]).read() for index, each in enumerate(raw)]
     numbers = _check_names(raw, errors)
-    depends_on = [_named(item, numbers, errors) for item in items]
+    depends_on = [
+        _named(item, numbers, errors) if item and (count or item.depends_on) else set()
+        for item, count in zip(items, counts, strict=True)
+    ]
     _raise(errors)
     return tuple(item for item in items if item is not None), depends_on
 
@@ -131,9 +137,7 @@ def _check_names(raw: list[Any], errors: list[Errors]) -> dict[str, int]:
     return numbers
 
 
-def _named(item: Item | None, numbers: Mapping[str, int], errors: list[Errors]) -> set[int]:
-    if item is None:
-        return set()
+def _named(item: Item, numbers: Mapping[str, int], errors: list[Errors]) -> set[int]:
     found = set()
     for key, names in item.named().items():
         for name in names:
@@ -182,16 +186,18 @@ class _Reader:
                 self.errors[str(key)] = ["An item has no such key."]
         set_headers = self._headers()
         files = self._files()
+        url, target = self._url()
         item = Item(
             self.index,
             self._name(),
             self._method(),
-            self._url(),
+            url,
             set_headers,
             self._body(set_headers, files),
             self._depends_on(),
             self._omit(),
             files,
+            target,
         )
         return None if self.errors else item
 
@@ -218,7 +224,7 @@ class _Reader:
             return method.upper()
         return ""
 
-    def _url(self) -> Text:
+    def _url(self) -> tuple[Text, urls.Target | None]:
         url = self.raw.get("relative_url")
         if url is None:
             self._wrong("relative_url", "This field is required.")
@@ -232,11 +238,12 @@ class _Reader:
             except ValueError as error:
                 self._wrong("relative_url", error)
             else:
-                reason = None if any(text.references) else self.rules.excluded(target.path)
-                if reason:
+                if any(text.references):
+                    return text, None
+                if reason := self.rules.excluded(target.path):
                     self._wrong("relative_url", reason)
-                return text
-        return Text(("",))
+                return text, target
+        return Text(("",)), None
 
     def _headers(self) -> tuple[tuple[str, Text], ...]:
         raw = self.raw.get("headers")

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import regex
-from jsonpath_ng import DatumInContext, JSONPath, This
+from jsonpath_ng import Child, DatumInContext, Fields, Index, JSONPath, Root, This
 from jsonpath_ng.ext import parser as grammar
 
 MAX_LENGTH = 500
@@ -69,9 +69,14 @@ class Path:
     several: bool
     """Whether it may match several values."""
     _root: JSONPath = field(repr=False, compare=False)
+    _steps: tuple[str | int, ...] | None
+    """The names and places that it goes through one by one, if that is all."""
 
     def find(self, document: Any, allowance: Allowance) -> list[Any]:
         """Return what it matches in ``document``. Raises ``PathFailedError``."""
+        if self._steps is not None:
+            allowance.spend(len(self._steps) + 1)
+            return _followed(self._steps, document)
         token = _evaluation.set(_Evaluation(document, allowance))
         try:
             return [match.value for match in self._root.find(document)]
@@ -100,7 +105,7 @@ def read(path: str) -> Path:
     several = any(part.kind in _SEVERAL or part.width > 1 for part in parts if not part.inside)
     for part in parts:
         _limit(part)
-    return Path(path, several, root)
+    return Path(path, several, root, _steps(root))
 
 
 class _Parser(grammar.ExtendedJsonPathParser):
@@ -130,6 +135,33 @@ class _Substitution(This):
             return []
         new = _timed(partial(self._pattern.sub, self._replacement), old)
         return [] if new == old else [DatumInContext.wrap(new)]
+
+
+# --- The usual path ---
+
+
+def _steps(node: Any) -> tuple[str | int, ...] | None:
+    """Return the steps of a path such as ``$.results[0].id``; None for any other."""
+    if isinstance(node, Root):
+        return ()
+    if not isinstance(node, Child) or (before := _steps(node.left)) is None:
+        return None
+    step = node.right
+    names = step.fields if isinstance(step, Fields) else step.indices if isinstance(step, Index) else ()
+    return (*before, names[0]) if len(names) == 1 else None
+
+
+def _followed(steps: tuple[str | int, ...], document: Any) -> list[Any]:
+    found = document
+    try:
+        for step in steps:
+            container: Any = dict if isinstance(step, str) else list
+            if not isinstance(found, container):
+                return []
+            found = found[step]
+    except LookupError:
+        return []
+    return [found]
 
 
 # --- Parts ---

@@ -17,10 +17,10 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
-from core.batch import headers
+from core.batch import headers, workers
 from core.batch.answers import Answer, own_answer
 from core.batch.calls import Call
-from core.batch.handler import ItemRequest, excluded, item_handler
+from core.batch.handler import ItemRequest, Route, item_handler, route_of
 from core.batch.uploads import MultipartStream, Upload
 from core.conf import core_settings
 
@@ -41,6 +41,8 @@ class Sender:
         self._request = request
         self._uploads = uploads
         self._script_name: str = request.META.get("SCRIPT_NAME") or ""
+        self._routes: dict[bytes, Route] = {}
+        self._contexts: dict[object, contextvars.Context] = {}
         self._environ = headers.inherited(request.META, inherited_names())
         self._environ["SCRIPT_NAME"] = self._script_name
         self._environ["wsgi.url_scheme"] = request._get_scheme()  # type: ignore[attr-defined]  # noqa: SLF001
@@ -51,7 +53,9 @@ class Sender:
         path_info = self._path_info(path)
         if path_info is None:
             return f"The URL is not a path of this site, which begins at {self._script_name}/."
-        return excluded(path_info.decode(errors="replace"))
+        if (route := self._routes.get(path_info)) is None:
+            route = self._routes[path_info] = route_of(path_info.decode(errors="replace"))
+        return route.reason
 
     def _path_info(self, path: bytes) -> bytes | None:
         """Return the path below the place where the site is mounted, or None if it is not there."""
@@ -66,16 +70,26 @@ class Sender:
         What the item sets for its own duration (language, time zone, context variables) ends with it.
         """
         began = time.perf_counter()
-        answer = contextvars.copy_context().run(self._send, call)
+        answer = self._beginning().run(self._send, call)
         answer.seconds = time.perf_counter() - began
         return answer
 
-    def _send(self, call: Call) -> Answer:
-        # As at the beginning of any request: what the batch's own request has activated is not the item's.
+    def _beginning(self) -> contextvars.Context:
+        """Return a context as it is at the beginning of any request."""
+        here = workers.helper.get()
+        if (context := self._contexts.get(here)) is None:
+            context = self._contexts[here] = contextvars.copy_context()
+            context.run(self._begin)
+        return context.copy()
+
+    def _begin(self) -> None:
+        # What the batch's own request has activated is not the item's.
         translation.deactivate()
         timezone.deactivate()
         set_urlconf(None)
         set_script_prefix(self._script_name)
+
+    def _send(self, call: Call) -> Answer:
         if call.url_was_open and (reason := self.excluded(call.target.path)):
             return own_answer(400, reason)
         request = self._item_request(call)
@@ -86,10 +100,11 @@ class Sender:
             _close(response)
 
     def _item_request(self, call: Call) -> ItemRequest:
+        path_info = self._path_info(call.target.path) or b"/"
         environ: dict[str, Any] = {
             **self._environ,
             "REQUEST_METHOD": call.method,
-            "PATH_INFO": (self._path_info(call.target.path) or b"/").decode("latin-1"),  # as WSGI wants it
+            "PATH_INFO": path_info.decode("latin-1"),  # as WSGI wants it
             "QUERY_STRING": call.target.query,
         }
         for name, value in call.headers:
@@ -104,7 +119,7 @@ class Sender:
             environ["CONTENT_LENGTH"] = str(length)
         if content_type is not None:
             environ["CONTENT_TYPE"] = content_type
-        request = ItemRequest(environ)
+        request = ItemRequest(environ, self._routes.get(path_info))
         self._carry_over(request, call)
         return request
 

@@ -42,6 +42,10 @@ class Transactions:
             self.roll_back()
             raise
 
+    def broken(self) -> bool:
+        """Tell whether one can only be rolled back."""
+        return any(_cannot_commit(each.connection) for each in self._all)
+
     def commit(self) -> None:
         """Commit them, and call what waits for the commit; exceptions of that are logged.
 
@@ -174,3 +178,16 @@ def _hold_back(connection: BaseDatabaseWrapper, held: list[tuple[BaseDatabaseWra
     for entry in waiting:
         if isinstance(entry[1], Publication):
             entry[1]()  # now, while its turn in the order of all commits is kept; it does not fail
+
+
+def _cannot_commit(connection: BaseDatabaseWrapper) -> bool:
+    if connection.needs_rollback or connection.connection is None:
+        return connection.needs_rollback
+    if connection.vendor != "postgresql":
+        return False
+    # After an error that somebody caught, PostgreSQL answers COMMIT with a rollback, and without a word.
+    status: int = connection.connection.info.transaction_status
+    return status == _IN_ERROR
+
+
+_IN_ERROR = 3  # libpq's PQTRANS_INERROR

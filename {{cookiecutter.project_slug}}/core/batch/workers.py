@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 PATIENCE = 0.005
 """Seconds that an item may take before helpers are called."""
 
+helper: contextvars.ContextVar[object] = contextvars.ContextVar("core.batch.helper", default=None)
+"""Which helper this is; None for the caller."""
+
 
 class Pool:
     """The threads of the process."""
@@ -142,13 +145,17 @@ class Crew:
         return False
 
     def _come_if_late(self) -> None:
-        self._ended.wait(PATIENCE)
+        late = False
+        while not late:
+            self._ended.wait(PATIENCE)
+            with self._changed:
+                if self._over() or not self._schedule.ready:
+                    self._scout = False
+                    self._helpers -= 1
+                    return
+                late = time.monotonic() - self._began > PATIENCE / 2
         with self._changed:
-            late = not self._over() and time.monotonic() - self._began > PATIENCE / 2
             self._scout = False
-            if not late:
-                self._helpers -= 1
-                return
             for _ in range(min(self._schedule.ready, self._most_helpers) - 1):
                 self._call(self._help)
         self._help()
@@ -188,6 +195,7 @@ class Crew:
 
 def _equip() -> bool:
     """Get connections to databases, so that no item fails for want of one; tell whether there were any."""
+    helper.set(object())
     for alias in caches:
         caches[alias]  # one per helper and not per item
     try:

@@ -4,8 +4,7 @@ A serializer asks row by row: does this foreign key exist, is that value taken? 
 fields that ask run once over all rows with a queryset that only takes notes. What they want is fetched, and the fields
 get it from memory. Their own code decides and words the errors as for a single row.
 
-Left to ask row by row: fields that do more than ``get()`` on their queryset, validators of one's own, and
-``unique_for_date``.
+Left to ask row by row: fields that do more than ``get()`` on their queryset, and validators of one's own.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -20,15 +19,10 @@ from rest_framework.fields import SkipField, empty
 from rest_framework.relations import ManyRelatedField, RelatedField
 from rest_framework.validators import UniqueValidator
 
-from core.bulk.payload import blocks, repetitions
+from core.blocks import block_size, blocks
+from core.bulk.payload import repetitions
 
-LARGEST_BLOCK = 10_000
 _REFUSALS = (ValidationError, InvalidValue, SkipField, TypeError, ValueError, OverflowError, ObjectDoesNotExist)
-
-
-def block_size(using: str, parameters: int = 1) -> int:
-    """Return how many rows one statement takes at ``parameters`` a row."""
-    return max(1, (connections[using].features.max_query_params or LARGEST_BLOCK) // parameters)
 
 
 def foresee(child: Any, items: Sequence[Any]) -> None:

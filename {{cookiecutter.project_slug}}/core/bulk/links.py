@@ -1,25 +1,27 @@
 """Sets the many-to-many links of many rows in a constant number of statements per block."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, Q, QuerySet
 
-from core.bulk.foresight import block_size
-from core.bulk.payload import blocks, link_changes
-from core.changes import record_change
+from core.blocks import block_size, blocks
+from core.bulk.payload import link_changes, mirrored_changes
+from core.changes import TrackedQuerySet, record_change
 from core.changes.capture import is_excluded
 
 
 def set_links(rows: Sequence[Model], values: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     """Give each of ``rows`` the targets that stand in its ``values`` under each of ``names``.
 
-    A field with a model of one's own in the middle, or from a model to itself, is set row by row: there Django does
-    more than write two keys.
+    Where the model in the middle has a way of its own to insert or delete rows, that is used, row by row.
     """
     for name in names:
         pairs = [(row, each[name]) for row, each in zip(rows, values, strict=True) if name in each]
-        ends = _ends(rows[0], name) if pairs else None
+        if not pairs:
+            continue
+        ends = _ends(pairs[0][0], name)
         if ends is None:
             for row, targets in pairs:
                 getattr(row, name).set(targets)
@@ -27,33 +29,35 @@ def set_links(rows: Sequence[Model], values: Sequence[Mapping[str, Any]], names:
             _set_at_once(ends, pairs)
 
 
+@dataclass(frozen=True, slots=True)
 class _Ends:
-    """The model in the middle, the columns of its two ends, and what the field is called at either."""
+    """The model in the middle, its two columns, and what the field is called at either end (None: nothing)."""
 
-    def __init__(self, manager: Any) -> None:
-        self.through: Any = manager.through
-        self.source = self.through._meta.get_field(manager.source_field_name)
-        self.target = self.through._meta.get_field(manager.target_field_name)
-        field = self.through._meta.auto_created._meta.get_field(_declared(manager))
-        relation = field.remote_field
-        back = None if relation.hidden else relation.get_accessor_name()
-        self.names = (back, field.name) if manager.reverse else (field.name, back)
-
-
-def _declared(manager: Any) -> str:
-    """Return the name of the field at the model that declares it."""
-    for field in manager.through._meta.auto_created._meta.local_many_to_many:
-        if field.remote_field.through is manager.through:
-            return str(field.name)
-    raise LookupError(manager.through)  # Django makes such a model for a field only
+    through: Any
+    source: Any
+    target: Any
+    names: tuple[str | None, str | None]
+    symmetrical: bool
 
 
 def _ends(row: Model, name: str) -> _Ends | None:
     manager: Any = getattr(row, name)
-    through = getattr(manager, "through", None)
-    if through is None or not through._meta.auto_created or manager.symmetrical:
+    through = manager.through
+    usual = {QuerySet.bulk_create, TrackedQuerySet.bulk_create, QuerySet.delete, TrackedQuerySet.delete}
+    rows = type(through._default_manager.all())
+    if through._meta.parents or not {rows.bulk_create, rows.delete} <= usual:
         return None
-    return _Ends(manager)
+    back = next((each for each in row._meta.related_objects if each.get_accessor_name() == name), None)
+    field: Any = row._meta.get_field(name) if back is None else back.field
+    relation = field.remote_field
+    accessor = None if relation.hidden else relation.get_accessor_name()
+    return _Ends(
+        through,
+        through._meta.get_field(manager.source_field_name),
+        through._meta.get_field(manager.target_field_name),
+        (accessor, field.name) if manager.reverse else (field.name, field.name if manager.symmetrical else accessor),
+        manager.symmetrical,
+    )
 
 
 def _set_at_once(ends: _Ends, pairs: Sequence[tuple[Model, Any]]) -> None:
@@ -66,10 +70,8 @@ def _set_at_once(ends: _Ends, pairs: Sequence[tuple[Model, Any]]) -> None:
     }
     links = ends.through._base_manager.using(using)
     source, target = ends.source.attname, ends.target.attname
-    standing: list[Any] = []
-    for block in blocks(list(wanted), block_size(using)):
-        standing += links.filter(**{f"{source}__in": block}).values_list("pk", source, target)
-    surplus, missing = link_changes(standing, wanted)
+    standing = list(_standing(ends, list(wanted), using))
+    surplus, missing = (mirrored_changes if ends.symmetrical else link_changes)(standing, wanted)
     for block in blocks(surplus, block_size(using)):
         links.filter(pk__in=block).delete()
     # Somebody else may add the same link at the same time: it is wanted, whoever added it.
@@ -77,6 +79,20 @@ def _set_at_once(ends: _Ends, pairs: Sequence[tuple[Model, Any]]) -> None:
     gone = set(surplus)
     lost = [(row, each) for key, row, each in standing if key in gone]
     _announce(ends, [*lost, *missing], using)
+
+
+def _standing(ends: _Ends, rows: Sequence[Any], using: str) -> Iterable[tuple[Any, Any, Any]]:
+    """Return the links of ``rows`` as (their own key, row, target); with those back to them if they are mirrored."""
+    links = ends.through._base_manager.using(using)
+    source, target = ends.source.attname, ends.target.attname
+    found = {}
+    for block in blocks(rows, block_size(using, 2 if ends.symmetrical else 1)):
+        concerned = Q(**{f"{source}__in": block})
+        if ends.symmetrical:
+            concerned |= Q(**{f"{target}__in": block})
+        for link in links.filter(concerned).values_list("pk", source, target):
+            found[link[0]] = link
+    return found.values()
 
 
 def _announce(ends: _Ends, touched: Sequence[tuple[Any, Any]], using: str) -> None:

@@ -12,16 +12,18 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, ListSerializer, ModelSerializer
 from rest_framework.settings import api_settings
 
+from core.blocks import block_size, blocks
 from core.bulk import header, writing
 from core.bulk.errors import BulkRefused, database_errors_answered, too_many
-from core.bulk.foresight import block_size, prepared
+from core.bulk.foresight import prepared
 from core.bulk.header import Intent
 from core.bulk.judging import judges_each
 from core.bulk.parameters import require_sound
-from core.bulk.payload import blocks, differences, key_errors, listed
+from core.bulk.payload import differences, key_errors, listed
 from core.bulk.permissions import judges_rows, require_each
-from core.bulk.serializers import BulkListSerializer, of_one_body, require_writable
+from core.bulk.serializers import BulkListSerializer, of_one_body, require_writable, shown_many
 from core.conf import core_settings
+from core.keys.passing import transparent
 
 if TYPE_CHECKING:
     from rest_framework.viewsets import GenericViewSet
@@ -61,6 +63,7 @@ class BulkMixin(_ViewSet):
         own = (vars(each).get("bulk_actions", {}) for each in reversed(cls.__mro__))
         return {method: action for actions in own for method, action in actions.items()}
 
+    @transparent
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         """Call the action what it is for a single row: whoever may not do that may not do this."""
         initialized = super().initialize_request(request, *args, **kwargs)
@@ -289,7 +292,7 @@ class ListCreateModelMixin(BulkMixin):
                 return self._answer(len(items), said)
             with transaction.atomic(using=self._written_database(serializer)):
                 _perform(self, "perform_create", serializer)
-        self._prefetch(serializer.instance)
+        self._prefetch(serializer)
         return self._answer(len(items), said, serializer.data, status.HTTP_201_CREATED)
 
     def _for_new_rows(self, items: list[Any]) -> Any:
@@ -303,10 +306,15 @@ class ListCreateModelMixin(BulkMixin):
         child = serializer.child
         return router.db_for_write(child.Meta.model) if isinstance(child, ModelSerializer) else None
 
-    def _prefetch(self, rows: Any) -> None:
-        """Fetch for the answer what the view's list fetches, in as many queries as there."""
-        lookups = getattr(self.get_queryset(), "_prefetch_related_lookups", ())
-        if lookups and rows and all(isinstance(row, Model) for row in rows):
+    def _prefetch(self, serializer: Any) -> None:
+        """Fetch for the answer what the view's list fetches and what the serializer shows, in as many queries."""
+        rows = serializer.instance
+        if not rows or not all(isinstance(row, Model) for row in rows):
+            return
+        lookups = list(getattr(self.get_queryset(), "_prefetch_related_lookups", ()))
+        named = {getattr(each, "prefetch_to", each) for each in lookups}
+        lookups += [name for name in shown_many(serializer.child, type(rows[0])) if name not in named]
+        if lookups:
             prefetch_related_objects(rows, *lookups)
 
 

@@ -1,20 +1,13 @@
 """Judges the rows of a request. Pure: no request, no database, no serializer."""
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.settings import api_settings
 
-_Item = TypeVar("_Item")
 Errors = dict[int, dict[str, list[ErrorDetail]]]
 """What is wrong with which item, by its place in the list."""
-
-
-def blocks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
-    """Yield ``items`` in pieces of at most ``size``."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def repetitions(values: Iterable[Hashable | None]) -> dict[int, int]:
@@ -88,11 +81,38 @@ def link_changes(
     ``standing`` are links as (their own key, row, target); ``wanted`` are the targets that each row shall have.
     """
     surplus = []
+    chosen = {row: set(targets) for row, targets in wanted.items()}
     missing = {row: dict.fromkeys(targets) for row, targets in wanted.items()}
     for key, row, target in standing:
-        if row in missing:
-            if target in missing[row]:
-                del missing[row][target]
+        if row in chosen:
+            if target in chosen[row]:
+                missing[row].pop(target, None)
             else:
                 surplus.append(key)
     return surplus, [(row, target) for row, targets in missing.items() for target in targets]
+
+
+def mirrored_changes(
+    standing: Iterable[tuple[Any, Any, Any]], wanted: Mapping[Any, Collection[Any]]
+) -> tuple[list[Any], list[tuple[Any, Any]]]:
+    """Return the same for links that go both ways: who takes or leaves another is taken or left by it.
+
+    ``standing`` are the links to the rows as well as from them. The rows are given their targets one after the other:
+    what a later row says of a link counts.
+    """
+    standing = list(standing)
+    links: dict[tuple[Any, Any], None] = dict.fromkeys((row, target) for _, row, target in standing)
+    targets_of: dict[Any, dict[Any, None]] = {}
+    for row, target in links:
+        targets_of.setdefault(row, {})[target] = None
+    for row, targets in wanted.items():
+        mine = targets_of.setdefault(row, {})
+        for target in [each for each in mine if each not in targets]:
+            for one, other in ((row, target), (target, row)):
+                targets_of.get(one, {}).pop(other, None)
+        for target in targets:
+            for one, other in ((row, target), (target, row)):
+                targets_of.setdefault(one, {})[other] = None
+    surplus = [key for key, row, target in standing if target not in targets_of.get(row, {})]
+    left = ((row, target) for row, targets in targets_of.items() for target in targets)
+    return surplus, [link for link in left if link not in links]

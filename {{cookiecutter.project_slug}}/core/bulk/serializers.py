@@ -1,10 +1,10 @@
 """A list serializer that validates and saves all its items in a constant number of statements per block."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError as InvalidValue
-from django.db.models import Model
+from django.db.models import ForeignObjectRel, Model
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
@@ -35,13 +35,25 @@ class BulkListSerializer(serializers.ListSerializer[Any]):
         sets = together.in_block(self.child)
         validated, errors = self._each(data, rows)
         for each in sets:
-            for place, error in each.errors(self.child).items():
+            for place, error in each.errors().items():
                 errors.setdefault(place, error)
         if errors:
-            self.errors_as_they_come = errors
-            shape = getattr(api_settings, "LIST_SERIALIZER_ERRORS_AS_DICT", False)
-            raise ValidationError(listed(errors, len(data), as_dict=shape))
+            raise self._refusal(errors, len(data))
         return validated
+
+    def run_validators(self, value: Any) -> None:
+        """Judge the list as a whole; what a validator says of single items, by place, is put as everything else is."""
+        try:
+            super().run_validators(value)
+        except ValidationError as error:
+            if isinstance(error.detail, Mapping) and all(isinstance(place, int) for place in error.detail):
+                raise self._refusal(cast("Any", error.detail), len(value)) from None
+            raise
+
+    def _refusal(self, errors: Mapping[int, Any], count: int) -> ValidationError:
+        self.errors_as_they_come = errors
+        shape = getattr(api_settings, "LIST_SERIALIZER_ERRORS_AS_DICT", False)
+        return ValidationError(listed(errors, count, as_dict=shape))
 
     def _each(self, data: Sequence[Any], rows: Sequence[Model] | None) -> tuple[list[Any], dict[int, Any]]:
         child: Any = self.child
@@ -75,6 +87,18 @@ def require_writable(child: Any, item: Any, key: str | None = None) -> None:
     names = [field.field_name for field in writable(child) if not isinstance(field, serializers.HiddenField)]
     if found := strays([name for name in item if name != key], names, child.fields):
         raise ValidationError(found)
+
+
+def shown_many(child: Any, model: type[Model]) -> list[str]:
+    """Return the relations of ``model`` to many rows that ``child`` shows, under the names that prefetches know."""
+    names: set[Any] = {
+        relation.get_accessor_name() if isinstance(relation, ForeignObjectRel) else relation.name
+        for relation in model._meta.get_fields()
+        if (relation.one_to_many or relation.many_to_many) and relation.related_model
+    }
+    shown = (field for field in child.fields.values() if not field.write_only)
+    many = (serializers.ManyRelatedField, serializers.ListSerializer)
+    return [str(field.source) for field in shown if isinstance(field, many) and field.source in names]
 
 
 def of_one_body(errors: Mapping[int, Any], rows: Sequence[Model]) -> Any:

@@ -1,115 +1,140 @@
-"""DRF's ``UniqueTogetherValidator`` for a list: rows say what they want, then the database is asked once a block."""
+"""DRF's validators of several fields for a list: rows say what they want, then the database is asked once a block."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from django.db.models import F, QuerySet
+from django.db.models.functions import ExtractDay, ExtractMonth, ExtractYear
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.settings import api_settings
-from rest_framework.validators import UniqueTogetherValidator
+from rest_framework.validators import (
+    BaseUniqueForValidator,
+    UniqueForDateValidator,
+    UniqueForMonthValidator,
+    UniqueForYearValidator,
+    UniqueTogetherValidator,
+)
 
-from core.bulk.foresight import as_stored, block_size, column_of
-from core.bulk.payload import Errors, blocks, repetitions
-
-Values = tuple[Hashable, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """The set of values that one item would give its row."""
-
-    place: int
-    values: Values
-    attributes: dict[str, Any]
-    row: Any  # what the item changes, or None
+from core.bulk.foresight import as_stored, column_of
+from core.bulk.payload import Errors
+from core.uniqueness import UniqueSet, Wish, clashes
 
 
-class TogetherInBlock:
-    """Takes the place of one ``UniqueTogetherValidator`` of the serializer that validates each item."""
+class InBlock:
+    """Takes the place of one validator of the serializer that validates each item."""
 
     requires_context = True
 
-    def __init__(self, usual: UniqueTogetherValidator, columns: Sequence[Any]) -> None:
+    def __init__(self) -> None:
+        self._places: list[int] = []
+        self._wishes: list[Wish] = []
+
+    def _note(self, serializer: Any, values: tuple[Hashable, ...], others: Mapping[str, Any] | None = None) -> None:
+        """Note what the item that is validated wants."""
+        self._places.append(serializer.parent.place)
+        self._wishes.append(Wish(values, getattr(serializer.instance, "pk", None), others or {}))
+
+    def _repeated(self, queryset: QuerySet[Any], unique: UniqueSet) -> Iterator[tuple[int, str]]:
+        """Ask the database; yield the place of each item that repeats something, and the sentence that says what."""
+        for number, before in clashes(queryset, unique, self._wishes).items():
+            yield self._places[number], "" if before is None else f" Item {self._places[before]} has the same values."
+
+
+class TogetherInBlock(InBlock):
+    """Takes the place of a ``UniqueTogetherValidator``."""
+
+    def __init__(self, usual: UniqueTogetherValidator, columns: Sequence[Any], deciding: Sequence[Any]) -> None:
+        super().__init__()
         self._usual: Any = usual
         self._columns = columns
-        self._wishes: list[_Wish] = []
+        self._deciding = deciding  # the columns by which the condition of the set decides
 
     def __call__(self, attributes: dict[str, Any], serializer: Any) -> None:
-        """Note what the item wants; of what may be null in a set of its own kind, DRF judges by itself."""
+        """Note what the item wants. Raises ``ValidationError`` if it leaves out what a new row needs."""
         self._usual.enforce_required_fields(attributes, serializer)
         row = serializer.instance
         if row is not None and not any(name in attributes for name in self._names()):
             return
-        values = tuple(_value(column, attributes, row) for column in self._columns)
-        if None in values:
-            if self._usual.nulls_distinct is False:
-                self._usual(attributes, serializer)
-            return
-        self._wishes.append(_Wish(serializer.parent.place, values, attributes, row))
+        others = {column.name: _value(column, attributes, row) for column in self._deciding}
+        self._note(serializer, tuple(_value(column, attributes, row) for column in self._columns), others)
 
-    def errors(self, serializer: Any) -> Errors:
+    def errors(self) -> Errors:
         """Ask the database, and return what is wrong with which item."""
-        holders = self._holders()
-        taken = {wish.place for wish in self._wishes if self._is_taken(wish, holders, serializer)}
         message = self._usual.message.format(field_names=", ".join(self._usual.fields))
-        errors = {place: _error(message, self._usual.code) for place in taken}
-        if self._usual.condition is None:  # of two items under a condition the database judges
-            for number, first in repetitions(wish.values for wish in self._wishes).items():
-                sentence = f"{message} Item {self._wishes[first].place} has the same values."
-                errors.setdefault(self._wishes[number].place, _error(sentence, self._usual.code))
-        return errors
+        names = tuple(column.attname for column in self._columns)
+        unique = UniqueSet(names, self._usual.condition, nulls_alike=self._usual.nulls_distinct is False)
+        return {
+            place: {api_settings.NON_FIELD_ERRORS_KEY: [ErrorDetail(message + more, code=self._usual.code)]}
+            for place, more in self._repeated(self._usual.queryset.all(), unique)
+        }
 
     def _names(self) -> Iterator[str]:
-        for column in self._columns:
+        for column in (*self._columns, *self._deciding):
             yield column.name
             yield column.attname
-        yield from self._usual.condition_fields
-
-    def _holders(self) -> dict[Values, list[Any]]:
-        """Return the keys of the rows that hold one of the sets wanted."""
-        queryset: Any = self._usual.queryset.all()
-        names = [column.attname for column in self._columns]
-        wanted = {wish.values for wish in self._wishes}
-        holders: dict[Values, list[Any]] = {}
-        for block in blocks(list(wanted), block_size(queryset.db, len(names))):
-            # One IN per column: more rows than wanted, but a plain condition however long the block.
-            conditions = {f"{name}__in": {values[at] for values in block} for at, name in enumerate(names)}
-            for key, *values in queryset.filter(**conditions).values_list("pk", *names).iterator():
-                if (found := tuple(values)) in wanted:
-                    holders.setdefault(found, []).append(key)
-        return holders
-
-    def _is_taken(self, wish: _Wish, holders: Mapping[Values, Sequence[Any]], serializer: Any) -> bool:
-        own = None if wish.row is None else wish.row.pk
-        if all(key == own for key in holders.get(wish.values, ())):
-            return False
-        if self._usual.condition is None:
-            return True
-        serializer.instance = wish.row
-        try:
-            self._usual(wish.attributes, serializer)
-        except ValidationError:
-            return True
-        return False
 
 
-def in_block(child: Any) -> list[TogetherInBlock]:
-    """Put ``TogetherInBlock`` into ``child`` where it can stand, and return all that were put in."""
-    placed: list[TogetherInBlock] = []
-    validators: list[Any] = []
-    for each in child.validators:
-        columns = _columns(each, child) if type(each) is UniqueTogetherValidator else []
-        if columns and None not in columns:
-            placed.append(TogetherInBlock(each, columns))
-            validators.append(placed[-1])
-        else:
-            validators.append(each)
+_PARTS: dict[type[BaseUniqueForValidator], Mapping[str, Any]] = {
+    UniqueForDateValidator: {"year": ExtractYear, "month": ExtractMonth, "day": ExtractDay},
+    UniqueForMonthValidator: {"month": ExtractMonth},
+    UniqueForYearValidator: {"year": ExtractYear},
+}
+
+
+class ForDateInBlock(InBlock):
+    """Takes the place of a validator of ``unique_for_date``, ``unique_for_month`` or ``unique_for_year``."""
+
+    def __init__(self, usual: BaseUniqueForValidator, column: Any, date: Any) -> None:
+        super().__init__()
+        self._usual: Any = usual
+        self._column = column
+        self._date = date
+        self._parts = _PARTS[type(usual)]
+
+    def __call__(self, attributes: dict[str, Any], _serializer: Any) -> None:
+        """Note what the item wants. Raises ``ValidationError`` unless it has both fields, as DRF wants them."""
+        self._usual.enforce_required_fields(attributes)
+        date = attributes[self._usual.date_field]
+        if date is not None:
+            value = as_stored(self._column, attributes[self._usual.field])
+            self._note(_serializer, (value, *(getattr(date, part) for part in self._parts)))
+
+    def errors(self) -> Errors:
+        """Ask the database, and return what is wrong with which item."""
+        message = self._usual.message.format(date_field=self._usual.date_field)
+        parts = {f"of_date_{part}": extract(F(self._date.name)) for part, extract in self._parts.items()}
+        unique = UniqueSet((self._column.attname, *parts))
+        return {
+            place: {self._usual.field: [ErrorDetail(message + more, code="unique")]}
+            for place, more in self._repeated(self._usual.queryset.annotate(**parts), unique)
+        }
+
+
+Placed = TogetherInBlock | ForDateInBlock
+
+
+def in_block(child: Any) -> list[Placed]:
+    """Put validators of blocks into ``child`` where they can stand for its own, and return all that were put in."""
+    validators = [_in_block(each, child) or each for each in child.validators]
     child.validators = validators
-    return placed
+    return [each for each in validators if isinstance(each, Placed)]
 
 
-def _columns(validator: UniqueTogetherValidator, child: Any) -> list[Any]:
-    return [column_of(child.Meta.model, child.fields[name].source) for name in validator.fields]
+def _in_block(validator: Any, child: Any) -> Placed | None:
+    if type(validator) is UniqueTogetherValidator:
+        validator = cast("Any", validator)
+        columns = [_column(child, name) for name in validator.fields]
+        deciding = [_column(child, name) for name in validator.condition_fields]
+        known = columns and None not in (*columns, *deciding)
+        return TogetherInBlock(validator, columns, deciding) if known else None
+    if type(validator) in _PARTS:
+        column, date = _column(child, validator.field), _column(child, validator.date_field)
+        return ForDateInBlock(validator, column, date) if column is not None and date is not None else None
+    return None
+
+
+def _column(child: Any, name: str) -> Any:
+    return column_of(child.Meta.model, child.fields[name].source)
 
 
 def _value(column: Any, attributes: Mapping[str, Any], row: Any) -> Hashable:
@@ -118,7 +143,3 @@ def _value(column: Any, attributes: Mapping[str, Any], row: Any) -> Hashable:
             return as_stored(column, attributes[name])
     value: Hashable = getattr(row, column.attname, None)
     return value
-
-
-def _error(message: str, code: str) -> dict[str, list[ErrorDetail]]:
-    return {api_settings.NON_FIELD_ERRORS_KEY: [ErrorDetail(message, code=code)]}

@@ -12,9 +12,9 @@ from django.db.models import FileField, Manager, Model, QuerySet
 from rest_framework import serializers
 from rest_framework.serializers import raise_errors_on_nested_writes
 
-from core.bulk.foresight import as_stored, block_size
+from core.blocks import block_size, blocks
+from core.bulk.foresight import as_stored
 from core.bulk.links import set_links
-from core.bulk.payload import blocks
 from core.changes import TrackedQuerySet, record_change
 from core.serializers import PartialUpdateSerializerMixin
 

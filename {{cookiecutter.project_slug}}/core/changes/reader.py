@@ -177,8 +177,22 @@ def _publish_carried(text: str, using: str) -> None:
         connections.close_all()
 
 
+_begun: asyncio.Event | None = None
+
+
+async def begun() -> None:
+    """Wait, where the reader is a job of this process, until it has read for the first time.
+
+    It begins with "anything may have changed", which is of no use to who comes after that.
+    """
+    if _begun is not None:
+        await _begun.wait()
+
+
 async def run() -> None:
     """Listen and read for ever: the job of the server's process."""
+    global _begun  # noqa: PLW0603 - one per process
+    _begun = asyncio.Event()
     rung = asyncio.Event()
     # A thread of its own, because the one that synchronous views share may be busy; always the same, because Django
     # keeps connections to a cache per thread.
@@ -188,6 +202,7 @@ async def run() -> None:
             tasks.create_task(Listener(rung, threads).run())
             tasks.create_task(_read_for_ever(Reader(), rung, threads))
     finally:
+        _begun = None
         threads.shutdown(wait=False)
 
 
@@ -202,6 +217,8 @@ async def _read_for_ever(reader: Reader, rung: asyncio.Event, threads: Executor)
             if not failing:
                 logger.warning("The log cannot be read; trying on: %r", error)
             failing = True
+        if _begun is not None:
+            _begun.set()
         try:
             async with asyncio.timeout(core_settings.CHANGES.POLL_INTERVAL):
                 await rung.wait()

@@ -57,17 +57,28 @@ class StaysUnderParents(_Serializer):
 
     def _repetitions(self, validated: Mapping[str, Any], links: Sequence[Link]) -> list[ErrorDetail]:
         model, row = _model(self), self.instance
-        if model is None or (row is None and isinstance(self.parent, serializers.ListSerializer)):
-            return []  # a list of new rows is judged as a whole
+        if model is None or self._rows_of_list() is not None:
+            return []  # a list is judged as a whole
         if row is not None and not isinstance(row, Model):
             return []  # several rows: only their list serializer knows which of them this one is
         return repeated(model, row, validated, _unknown(self, links))
 
-    def _judge_block(self, rows: Sequence[Any]) -> None:
-        model, links = _model(self), _links(self)
-        if model is None or self.instance is not None or not all(isinstance(row, Mapping) for row in rows):
+    def _rows_of_list(self) -> Sequence[Model | None] | None:
+        """Return the rows that a list of values would change, each None if they are new; None if this is no list."""
+        if not isinstance(self.parent, serializers.ListSerializer):
+            return None
+        rows: Any = self.parent.instance
+        if rows is None:
+            return () if self.instance is None else None
+        return rows if isinstance(rows, list) and all(isinstance(row, Model) for row in rows) else None
+
+    def _judge_block(self, values: Sequence[Any]) -> None:
+        model, links, rows = _model(self), _links(self), self._rows_of_list()
+        if model is None or rows is None or not all(isinstance(each, Mapping) for each in values):
             return
-        if errors := repeated_in_block(model, rows, links, _unknown(self, links)):
+        if rows and len(rows) != len(values):
+            return  # which value is for which row, only their list serializer knows
+        if errors := repeated_in_block(model, values, links, _unknown(self, links), cast("Any", rows)):
             by_place: Any = {place: {api_settings.NON_FIELD_ERRORS_KEY: details} for place, details in errors.items()}
             raise serializers.ValidationError(by_place)
 

@@ -6,14 +6,15 @@ refused by the database in mid-write has to be refused before, in words.
 
 import copy
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError as InvalidRow
-from django.db.models import BaseConstraint, Model, UniqueConstraint
+from django.db.models import BaseConstraint, Model, Q, UniqueConstraint
 from rest_framework.exceptions import ErrorDetail
 
 from core.nesting.links import Link
+from core.uniqueness import UniqueSet, Wish, clashes
 
 
 def repeated(
@@ -28,7 +29,7 @@ def repeated(
     if not hidden:
         return []
     candidate = _candidate(model, row, values, links)
-    given = {field.name for field in model._meta.concrete_fields if {field.name, field.attname} & set(values)}
+    given = _given(model, values)
 
     def concerned(names: Sequence[str]) -> bool:
         return bool(hidden.intersection(names)) and (row is None or bool(given.intersection(names)))
@@ -41,32 +42,58 @@ def repeated(
 
 
 def repeated_in_block(
-    model: type[Model], rows: Sequence[Mapping[str, Any]], links: Sequence[Link], unknown: Sequence[Link]
+    model: type[Model],
+    values: Sequence[Mapping[str, Any]],
+    links: Sequence[Link],
+    unknown: Sequence[Link],
+    rows: Sequence[Model] | None = None,
 ) -> dict[int, list[ErrorDetail]]:
-    """Return why new rows may not be written together, by their places: one is there already, or twice among them.
+    """Return why rows may not be written together, by their places: one is there already, or twice among them.
 
-    Costs one query for each set that holds a column of ``unknown``, the links that the serializer does not know. Sets
-    that hold the column of any link are compared within the block.
+    ``rows`` are those that ``values`` would change; without them they are new. Costs one query per block for each set
+    that holds a column of ``unknown``, the links that the serializer does not know. Sets that hold the column of any
+    link are compared within the block.
     """
     ours, hidden = _columns(links), _columns(unknown)
-    candidates = [_candidate(model, None, values, links) for values in rows]
+    before: Sequence[Model | None] = rows or [None] * len(values)
+    candidates = [_candidate(model, row, each, links) for row, each in zip(before, values, strict=True)]
+    given = [_given(model, each) for each in values]
     errors: dict[int, list[ErrorDetail]] = defaultdict(list)
-    plain: list[tuple[Sequence[str], UniqueConstraint | None]] = [(names, None) for names in _sets(model)]
-    plain += [(each.fields, each) for each in _constraints(model) if _is_plain(each)]
-    for names, constraint in plain:
-        if ours.intersection(names):
-            keys = [_key(candidate, names) for candidate in candidates]
-            known = _keys_there(model, names, keys) if hidden.intersection(names) else set()
-            for place, key in enumerate(keys):
-                if key in known:
-                    errors[place].append(_message(candidates[place], names, constraint))
-                elif key is not None:
-                    known.add(key)
-    for constraint in _constraints(model):
-        if not _is_plain(constraint) and hidden.intersection(constraint.fields):
-            for place, candidate in enumerate(candidates):
-                errors[place] += _violations(constraint, candidate)
-    return {place: details for place, details in errors.items() if details}
+    sets: list[tuple[Sequence[str], UniqueConstraint | None]] = [(names, None) for names in _sets(model)]
+    sets += [(each.fields, each) for each in _constraints(model)]
+    for names, constraint in sets:
+        if not ours.intersection(names):
+            continue
+        condition = constraint.condition if constraint else None
+        named = {*names, *_names_in(condition)}
+        places = [place for place, row in enumerate(before) if row is None or named & given[place]]
+        wishes = [_wish(candidates[place], names, condition) for place in places]
+        there: Any = model._default_manager.all() if hidden.intersection(names) else model._default_manager.none()
+        alike = constraint is not None and constraint.nulls_distinct is False
+        unique = UniqueSet(tuple(_attnames(model, names)), condition, nulls_alike=alike)
+        for number, first in clashes(there, unique, wishes).items():
+            message = _message(candidates[places[number]], names, constraint)
+            if first is not None:
+                message = ErrorDetail(f"{message} Item {places[first]} has the same values.", code=message.code)
+            errors[places[number]].append(message)
+    return errors
+
+
+def _wish(candidate: Model, names: Sequence[str], condition: Q | None) -> Wish:
+    values = tuple(getattr(candidate, attname) for attname in _attnames(type(candidate), names))
+    own = None if candidate._state.adding else candidate.pk
+    others = sorted(_names_in(condition))
+    columns = zip(others, _attnames(type(candidate), others), strict=True)
+    return Wish(values, own, {name: getattr(candidate, attname) for name, attname in columns})
+
+
+def _names_in(condition: Q | None) -> set[str]:
+    """Return the fields by which ``condition`` decides."""
+    return set() if condition is None else {str(path).partition("__")[0] for path in condition.referenced_base_fields}
+
+
+def _given(model: type[Model], values: Mapping[str, Any]) -> set[str]:
+    return {field.name for field in model._meta.concrete_fields if {field.name, field.attname} & set(values)}
 
 
 def _columns(links: Sequence[Link]) -> set[str]:
@@ -92,11 +119,6 @@ def _constraints(model: type[Model]) -> list[UniqueConstraint]:
     return [each for each in model._meta.constraints if isinstance(each, UniqueConstraint)]
 
 
-def _is_plain(constraint: UniqueConstraint) -> bool:
-    """Tell whether the constraint compares nothing but columns, as ``unique_together`` does."""
-    return not (constraint.condition or constraint.expressions or constraint.nulls_distinct is False)
-
-
 def _violations(constraint: UniqueConstraint, candidate: Model) -> list[ErrorDetail]:
     try:
         constraint.validate(type(candidate), candidate)
@@ -114,15 +136,6 @@ def _key(candidate: Model, names: Sequence[str]) -> tuple[Any, ...] | None:
 def _attnames(model: type[Model], names: Sequence[str]) -> list[str]:
     columns = {field.name: field.attname for field in model._meta.concrete_fields}
     return [columns[name] for name in names]
-
-
-def _keys_there(
-    model: type[Model], names: Sequence[str], keys: Collection[tuple[Any, ...] | None]
-) -> set[tuple[Any, ...]]:
-    wanted = {key for key in keys if key is not None}
-    attnames = _attnames(model, names)
-    alike = {f"{attname}__in": {key[at] for key in wanted} for at, attname in enumerate(attnames)}
-    return wanted.intersection(model._default_manager.filter(**alike).values_list(*attnames)) if wanted else set()
 
 
 def _is_there(candidate: Model, names: Sequence[str]) -> bool:

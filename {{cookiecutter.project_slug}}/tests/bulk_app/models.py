@@ -80,3 +80,30 @@ class Node(models.Model):
     name = models.CharField(max_length=30)
 
     objects = TrackedManager()
+
+
+class Article(models.Model):
+    """With values that are unique for a date."""
+
+    slug = models.SlugField(unique_for_date="published")
+    title = models.CharField(max_length=30, unique_for_month="published")
+    number = models.IntegerField(unique_for_year="published", default=0)
+    published = models.DateTimeField()
+
+    objects = TrackedManager()
+
+
+class Book(models.Model):
+    """With links that are more than two keys."""
+
+    name = models.CharField(max_length=30)
+    skills = models.ManyToManyField(Skill, through="Mention", related_name="books")
+    alike = models.ManyToManyField("self")
+
+    objects = TrackedManager()
+
+
+class Mention(models.Model):
+    book = models.ForeignKey(Book, models.CASCADE)
+    skill = models.ForeignKey(Skill, models.CASCADE)
+    weight = models.IntegerField(default=1)

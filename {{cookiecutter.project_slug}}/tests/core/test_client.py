@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import core
+from core.bindings.actions import SUBSCRIBE, UNSUBSCRIBE
+from core.bindings.resource import BUILT_IN
 from core.sockets import CloseCode
 
 SOURCE = (Path(core.__file__).parent / "static/core/client.js").read_text()
@@ -19,6 +21,10 @@ def constants(name):
 
 def test_codes_of_closed_sockets_are_those_of_the_server():
     assert constants("CloseCode") == {code.name: int(code) for code in CloseCode}
+
+
+def test_actions_are_those_of_the_resource_socket():
+    assert set(constants("Action").values()) == BUILT_IN | {SUBSCRIBE, UNSUBSCRIBE}
 
 
 def test_nothing_comes_from_another_host():

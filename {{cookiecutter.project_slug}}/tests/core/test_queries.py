@@ -5,11 +5,27 @@ import re
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Prefetch, Q, Subquery, Window
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    OuterRef,
+    Prefetch,
+    Q,
+    Subquery,
+    Value,
+    When,
+    Window,
+)
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import RowNumber
 from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core import queries
 from core.queries import tables_read
 from polls.models import Choice, Question
 from tests.testapp.models import Cafe, Folder, Kiosk, Label, Note, Place, Shelf, Tag
@@ -55,6 +71,13 @@ QUERIES = {
     "filtered relation": lambda: Question.objects.annotate(
         many=FilteredRelation("choices", condition=Q(choices__votes__gt=2))
     ).filter(many__choice_text="a"),
+    "an expression among values": lambda: Note.objects.filter(
+        size__in=[1, Subquery(Tag.objects.values("weight")[:1])], text__startswith="a"
+    ),
+    "a subquery in a negated condition": lambda: Note.objects.exclude(Q(size=1) & ~Q(folder__in=Folder.objects.all())),
+    "a condition on an expression": lambda: Note.objects.filter(size__gt=F("folder__labels__tag__weight") + 1),
+    "case": lambda: Note.objects.annotate(a=Case(When(folder__name="a", then=F("size")), default=Value(0))),
+    "values of a subquery": lambda: Note.objects.values(a=Subquery(Tag.objects.values("weight")[:1])),
     "window": lambda: Note.objects.annotate(row=Window(RowNumber(), partition_by="folder__name")),
     "distinct count": lambda: User.objects.annotate(n=Count("groups__permissions", distinct=True)).filter(n__gt=1),
     "dates": lambda: Question.objects.dates("created_at", "year"),
@@ -140,3 +163,48 @@ def test_the_answer_is_exact(make, expected):
 def test_sql_written_by_hand_is_not_known(make):
     """Where SQL was written by hand, or a prefetch is nobody's, the answer is that it is not known."""
     assert tables_read(make()) is None
+
+
+# Steps that make of a queryset of notes another; each may come several times, in any order.
+STEPS = {
+    "plain condition": lambda notes: notes.filter(size=1, text__in=["a", "b"]),
+    "join": lambda notes: notes.filter(folder__name="a"),
+    "longer join": lambda notes: notes.exclude(folder__tags__name="a"),
+    "subquery": lambda notes: notes.filter(fallback__in=Folder.objects.filter(labels__note="a")),
+    "exists": lambda notes: notes.filter(~Exists(Choice.objects.filter(votes=OuterRef("size")))),
+    "annotation": lambda notes: notes.annotate(most=Subquery(Tag.objects.values("weight")[:1])),
+    "annotated path": lambda notes: notes.annotate(up=F("folder__parent__name")),
+    "select_related": lambda notes: notes.select_related("folder__parent"),
+    "ordering": lambda notes: notes.order_by("fallback__name", "-size"),
+    "ordering by an expression": lambda notes: notes.order_by(F("folder__labels__tag__name").asc()),
+    "slice of itself": lambda notes: Note.objects.filter(pk__in=notes.order_by().values("pk")),
+    "only": lambda notes: notes.only("text", "folder"),
+}
+SHAPED = (queries._of_shape, queries._along, queries._selected, queries._own_tables, queries._prefetch_path)
+
+
+def forget():
+    for each in SHAPED:
+        each.cache_clear()
+
+
+@given(st.lists(st.sampled_from(sorted(STEPS)), max_size=6))
+def test_what_is_remembered_of_one_query_never_answers_for_another(names):
+    """Queries in whatever order, alike in part: the answer is what it is to a memory that is empty."""
+    notes = Note.objects.all()
+    for name in names:
+        notes = STEPS[name](notes)
+        warm = tables_read(notes)
+        forget()
+        cold = tables_read(notes)
+        assert warm == cold
+        assert cold >= named(str(notes.query))
+
+
+def test_a_shape_is_worked_out_once_and_memory_is_bounded():
+    """Conditions with other values are no other shape; what is remembered has a limit."""
+    forget()
+    for size in range(50):
+        tables_read(Note.objects.filter(size=size, folder__name=str(size)).order_by("fallback__name"))
+    assert queries._of_shape.cache_info().misses == 1
+    assert all(each.cache_info().maxsize == queries.REMEMBERED for each in SHAPED)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.batch.graph import Schedule, find_cycle, sequence, waits_for
+from core.batch.graph import Schedule, find_cycle, in_line, sequence, waits_for
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,18 @@ def test_items_are_handed_out_in_the_order_of_the_batch():
     schedule.finish(0)
     schedule.finish(1)
     assert schedule.finished
+
+
+@pytest.mark.parametrize(
+    ("waits", "expected"),
+    [
+        ([], True),
+        ([set()], True),
+        ([set(), {0}, {0, 1}], True),
+        ([set(), {0}, {0}], False),
+        ([set(), set()], False),
+        ([{1}, set()], False),
+    ],
+)
+def test_items_that_all_wait_for_the_one_before_are_in_line(waits, expected):
+    assert in_line(waits) is expected

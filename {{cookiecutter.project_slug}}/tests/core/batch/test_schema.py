@@ -17,7 +17,7 @@ def test_both_forms_of_the_request_are_described_with_examples(schema):
     assert set(content) == {"application/json", "multipart/form-data"}
     (example,) = content["application/json"]["examples"].values()
     assert example["value"]["atomic"] is True
-    assert set(operation["responses"]) == {"200", "400"}
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "415", "429"}
     assert operation["responses"]["200"]["content"]["application/json"]["examples"]
     assert "Server-Timing" in operation["responses"]["200"]["headers"]
 

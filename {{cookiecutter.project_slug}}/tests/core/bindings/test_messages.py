@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.bindings.messages import UnreadableMessageError, error_reply, parse
+from core.bindings.messages import UnreadableMessageError, encode, error_reply, parse, query_of
 
 PAYLOAD = {"action": "list", "request_id": "r1"}
 
@@ -19,7 +19,6 @@ def test_a_request_is_read():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (None, "Send text"),
         ("", "not JSON"),
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
@@ -29,6 +28,9 @@ def test_a_request_is_read():
         ('{"stream": 1, "payload": {}}', '"stream" is missing or not a string'),
         ('{"stream": "s"}', '"payload" is missing'),
         ('{"stream": "s", "payload": []}', '"payload" is missing or not an object'),
+        ('{"stream": "s", "payload": {}}', '"action" is missing'),
+        ('{"stream": "s", "payload": {"action": ["list"]}}', '"action" is missing in the payload, or not a string'),
+        ('{"stream": "s", "payload": {"action": "list", "data": NaN}}', "not JSON"),
     ],
 )
 def test_what_is_no_request_says_why(text, sentence):
@@ -57,3 +59,28 @@ def test_any_text_is_a_request_or_says_why(text):
     except UnreadableMessageError as error:
         sentence = error.sentence
     assert sentence is None or sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("values", "query"),
+    [
+        ({}, ""),
+        ({"page": 2, "ordering": "-id"}, "page=2&ordering=-id"),
+        ({"published": True, "draft": False}, "published=true&draft=false"),
+        ({"id": [1, 2]}, "id=1&id=2"),
+        ({"text": "a&b=ü"}, "text=a%26b%3D%C3%BC"),
+    ],
+)
+def test_parameters_become_a_query_string(values, query):
+    assert query_of(values) == query
+
+
+@pytest.mark.parametrize("values", [[], "page=1", 7, {"owner": None}, {"a": {"b": 1}}, {"a": [[1]]}])
+def test_what_are_no_parameters_says_why(values):
+    with pytest.raises(ValueError, match=r"object|neither a text"):
+        query_of(values)
+
+
+def test_json_has_no_room_for_what_is_no_number():
+    with pytest.raises(ValueError, match="JSON"):
+        encode({"data": float("nan")})

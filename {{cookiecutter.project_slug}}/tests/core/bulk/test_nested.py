@@ -12,7 +12,7 @@ from tests.core.bulk.conftest import HEADER
 
 Teams = viewset_of(serializer_of(Team, "id", "name", "code"))
 People = viewset_of(serializer_of(Person, "id", "email", "email_provider", "age", "team", "number"))
-Hidden = viewset_of(serializer_of(Person, "id", "email", "email_provider", "number"))
+Hidden = viewset_of(serializer_of(Person, "id", "email", "email_provider", "age", "number", "captain"))
 Skills = viewset_of(serializer_of(Skill, "id", "name"))
 
 
@@ -75,14 +75,55 @@ def test_rows_cannot_be_moved_to_another_parent(teams, body):
     assert send("patch", f"/teams/{a.pk}/people/", body(row.pk, a.pk)).status_code == 204
 
 
-def test_unique_sets_with_the_parents_column_are_judged(teams):
+SENTENCE = "Person with this Team and Number already exists."
+
+
+def test_unique_sets_with_the_parents_column_are_judged_by_place(teams):
+    """What the URL supplies counts, against rows and among the objects, of a POST as of a PATCH; nothing is written."""
     a, _ = teams
     url = f"/teams/{a.pk}/hidden/"
-    assert send("post", url, [person("n1", number=5), person("n2", number=0)]).status_code == 400
-    assert send("post", url, [person("n1", number=5), person("n2", number=5)]).status_code in {400, 409}
-    assert send("patch", url, {"number": 8}).status_code in {400, 409}
-    assert a.people.count() == 3
+    rows = list(a.people.order_by("number"))
+    response = send("post", url, [person("n1", number=5), person("n2", number=0), person("n3", number=5)])
+    repeated = f"{SENTENCE} Item 0 has the same values."
+    assert response.json() == {"1": {"non_field_errors": [SENTENCE]}, "2": {"non_field_errors": [repeated]}}
+    items = [{"id": rows[0].pk, "number": 7}, {"id": rows[1].pk, "number": 2}, {"id": rows[2].pk, "number": 7}]
+    response = send("patch", url, items)
+    assert response.json() == {"1": {"non_field_errors": [SENTENCE]}, "2": {"non_field_errors": [repeated]}}
+    response = send("patch", url, {"number": 8})
+    assert response.status_code == 400
+    assert f"{SENTENCE} Item 0 has the same values. (person {rows[1].pk})" in response.content.decode()
     assert set(a.people.values_list("number", flat=True)) == {0, 1, 2}
+    kept = [{"id": row.pk, "number": number} for row, number in zip(rows, (0, None, 9), strict=True)]
+    assert send("patch", url, kept).status_code == 204
+    assert [row.number for row in a.people.order_by("pk")] == [0, None, 9]
+
+
+def test_a_unique_set_under_a_condition_is_judged_by_place(teams):
+    a, b = teams
+    url = f"/teams/{a.pk}/hidden/"
+    b.people.update(captain=False)
+    response = send("post", url, [person(f"n{n}", number=10 + n, captain=n > 0) for n in range(3)])
+    assert {place: "Item 1 has the same values" in str(each) for place, each in response.json().items()} == {"2": True}
+    rows = list(a.people.order_by("number"))
+    assert send("patch", url, [{"id": rows[0].pk, "captain": True}, {"id": rows[1].pk, "age": 3}]).status_code == 204
+    response = send("patch", url, [{"id": rows[1].pk, "captain": True}, {"id": rows[0].pk, "captain": True}])
+    assert list(response.json()) == ["0", "1"]
+    assert a.people.get(captain=True) == rows[0]
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_the_number_of_queries_does_not_grow_for_sets_with_the_parents_column(teams, count):
+    a, _ = teams
+    url = f"/teams/{a.pk}/hidden/"
+    with CaptureQueriesContext(connection) as context:
+        body = [person(f"n{n}", number=100 + n, captain=n == 0) for n in range(count)]
+        assert send("post", url, body).status_code == 201
+    assert len([each for each in context if '"bulk_' in each["sql"]]) <= 8
+    keys = list(a.people.filter(number__gte=100).values_list("id", flat=True))
+    with CaptureQueriesContext(connection) as context:
+        assert send("patch", url, [{"id": key, "number": 500 + n} for n, key in enumerate(keys)]).status_code == 204
+    own = [each["sql"] for each in context if '"bulk_' in each["sql"] and "FOR UPDATE" not in each["sql"]]
+    assert len(own) <= 6, own
 
 
 def test_many_to_many_parents_are_linked(teams):

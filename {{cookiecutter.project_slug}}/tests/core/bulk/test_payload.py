@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.blocks import blocks
 from core.bulk.header import Intent, intent
 from core.bulk.judging import unique_names
-from core.bulk.payload import blocks, differences, key_errors, link_changes, listed, repetitions, strays
+from core.bulk.payload import differences, key_errors, link_changes, listed, repetitions, strays
 from tests.bulk_app.models import Loose, Person
 
 KEYS = st.integers(0, 5)

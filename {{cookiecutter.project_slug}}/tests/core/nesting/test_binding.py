@@ -502,7 +502,8 @@ class TestLists:
     def test_two_equal_rows_in_one_body_are_refused(self, api, url, names):
         response = api.post(url(*names), [{"name": "new"}, {"name": "new"}], format="json")
         assert response.status_code == 400
-        assert response.json() == {"1": {"non_field_errors": ["City with this Region and Name already exists."]}}
+        sentence = "City with this Region and Name already exists. Item 0 has the same values."
+        assert response.json() == {"1": {"non_field_errors": [sentence]}}
 
     def test_a_block_costs_what_a_row_costs(self, api, url, north, django_assert_num_queries):
         ruled = serializers.PrimaryKeyRelatedField(queryset=Region.objects.filter(hidden=False))

@@ -1,4 +1,4 @@
-"""The OpenAPI description of what ``core`` adds to views."""
+"""``AutoSchema``: describes an operation, with nested routes and bulk operations."""
 
 from functools import cache
 from typing import Any
@@ -13,10 +13,13 @@ from rest_framework.serializers import ModelSerializer
 
 from core.conf import core_settings
 from core.nesting.links import columns_of
+from core.schema.answers import add_refusals, refusal
+from core.schema.conditions import add_conditions
+from core.schema.observing import add_observing
 
 
 class AutoSchema(openapi.AutoSchema):
-    """Describes nested routes and bulk operations.
+    """Describes nested routes and bulk operations, tags and their conditions, live queries, and refusals.
 
     Each parent in the path has the type of the field by which it is looked up. PATCH and DELETE of a list have the
     list's filters and the header they ask for; PATCH and POST take one object or a list of them.
@@ -25,15 +28,27 @@ class AutoSchema(openapi.AutoSchema):
     def get_operation(self, *arguments: Any) -> Any:
         """Return the description of one operation."""
         operation: Any = super().get_operation(*arguments)
-        action = self._bulk_action()
-        if operation and action in _OF_LISTS:
-            body = operation.get("requestBody", {})
-            _allow_lists(body, _with_key(self.view))
-            operation["responses"] = {"204": {"description": "Done.", "headers": _ROWS}}
-        elif operation and action == "create":
-            _allow_lists(operation.get("requestBody", {}), {})
-            _allow_lists(operation["responses"].get("201", {}), {})
+        if operation:
+            self._add_lists(operation)
+            for add in (add_conditions, add_observing, add_refusals):
+                add(operation, self)
         return operation
+
+    def _add_lists(self, operation: Any) -> None:
+        action = self._bulk_action()
+        if action in _OF_LISTS:
+            view: Any = self.view
+            key = view.bulk_key_name(get_view_model(view, emit_warnings=False))
+            _allow_lists(operation.get("requestBody", {}), key)
+            operation["responses"] = {
+                "200": {"description": "Told by `dry-run`: how many rows it would be.", "headers": _ROWS, **_COUNTED},
+                "204": {"description": "Done.", "headers": _ROWS},
+                "409": refusal("409", self.registry),
+            }
+        elif action == "create":
+            _allow_lists(operation.get("requestBody", {}))
+            _allow_lists(operation["responses"].get("201", {}))
+            operation["responses"]["409"] = refusal("409", self.registry)
 
     def get_operation_id(self) -> str:
         """Return the operation's name; that of a bulk operation differs from the one for a single row."""
@@ -122,20 +137,28 @@ _OF_LISTS = {
     "partial_update_bulk": "Give every row of the filtered list the same values, or each of a list of rows its own; "
     "in one transaction.",
 }
+_COUNTED = {
+    "content": {"application/json": {"schema": {"type": "object", "properties": {"rows": {"type": "integer"}}}}}
+}
 _ROWS = {"X-Bulk-Rows": {"schema": {"type": "integer"}, "description": "The number of rows touched."}}
 
 
-def _allow_lists(described: Any, addition: Any) -> None:
-    """Let every media type that can hold a list take one next to a single object."""
+def _allow_lists(described: Any, key: str | None = None) -> None:
+    """Let every media type that can hold a list take one next to a single object.
+
+    ``key`` names what each object of a list has to have besides.
+    """
     for media_type, content in described.get("content", {}).items():
         if "json" in media_type:
             one = content["schema"]
-            item = {"allOf": [one, addition]} if addition else one
+            item = {"allOf": [one, _with_key(key)]} if key else one
             content["schema"] = {"oneOf": [one, {"type": "array", "items": item}]}
+            for name, example in list(content.get("examples", {}).items()):
+                value = {key: 1, **example["value"]} if key else example["value"]
+                content["examples"][f"{name}List"] = {**example, "value": [value], "summary": "The same, in a list"}
 
 
-def _with_key(view: Any) -> Any:
-    name = view.bulk_key_name(get_view_model(view, emit_warnings=False))
+def _with_key(name: str) -> Any:
     return {"type": "object", "properties": {name: {"description": "The key of the row."}}, "required": [name]}
 
 

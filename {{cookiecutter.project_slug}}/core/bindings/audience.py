@@ -1,0 +1,139 @@
+"""An audience: all who are told the same of the same rows. Plain state and decisions; no query, no socket."""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from core.bindings.actions import CREATE, DELETE, UPDATE
+from core.changes import Change
+
+_Socket = TypeVar("_Socket", bound=Hashable)
+
+
+class Subscription(NamedTuple):
+    """What a client wants to hear: an event, of one row or (``pk`` None) of any."""
+
+    action: str
+    pk: Any = None
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a commit did to the rows of one model. ``unknown`` are the kinds of changes whose rows nobody knows."""
+
+    pks: set[Any] = field(default_factory=set)
+    created: set[Any] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+
+    def add(self, change: Change, *, same_keys: bool = True) -> None:
+        """Add one change. Without ``same_keys`` its keys are those of another table, and say nothing here."""
+        if change.pks is None or not same_keys:
+            self.unknown.add(change.kind)
+            return
+        self.pks.update(change.pks)
+        if change.kind == "created":
+            self.created.update(change.pks)
+
+
+class Told(NamedTuple):
+    """One event to be told."""
+
+    action: str
+    pk: Any
+    shown: Any  # what clients call the row
+
+
+@dataclass(slots=True)
+class Audience(Generic[_Socket]):
+    """The subscriptions of one kind of caller to one stream under one filter.
+
+    ``seen`` are the rows that it has in sight, by key, with what clients call each. ``whole`` tells that those are all
+    there are; if there are too many to remember, it holds those that an event has named. ``most`` is how many it
+    may hold. ``digests`` are of rows as last told.
+    """
+
+    detail: bool
+    most: int
+    seen: dict[Any, Any] = field(default_factory=dict)
+    whole: bool = False
+    digests: dict[Any, int] = field(default_factory=dict)
+    stale: bool = False  # something could not be evaluated and has to be made good
+    _sockets: dict[Subscription, set[_Socket]] = field(default_factory=dict)
+
+    @property
+    def tracked(self) -> bool:
+        """Whether everything that goes out of sight will be told."""
+        return self.detail or self.whole
+
+    def __bool__(self) -> bool:
+        return bool(self._sockets)
+
+    def add(self, socket: _Socket, subscription: Subscription) -> None:
+        """Add a subscription; one that is there already stays."""
+        self._sockets.setdefault(subscription, set()).add(socket)
+
+    def remove(self, socket: _Socket, subscription: Subscription) -> None:
+        """Remove a subscription, if it is there."""
+        sockets = self._sockets.get(subscription, set())
+        sockets.discard(socket)
+        if not sockets and subscription in self._sockets:
+            del self._sockets[subscription]
+            if self.detail and not any(each.pk == subscription.pk for each in self._sockets):
+                self.forget(subscription.pk)
+
+    def subscriptions(self, socket: _Socket) -> list[Subscription]:
+        """Return what ``socket`` has subscribed to."""
+        return [subscription for subscription, sockets in self._sockets.items() if socket in sockets]
+
+    def receivers(self, told: Told) -> set[_Socket]:
+        """Return the sockets that an event goes to."""
+        return self._sockets.get(Subscription(told.action, told.pk if self.detail else None), set())
+
+    def concerned(self, pks: Iterable[Any]) -> list[Any]:
+        """Return those of ``pks`` that somebody here may want to hear of."""
+        if not self.detail:
+            return list(pks)
+        wanted = {each.pk for each in self._sockets}
+        return [pk for pk in pks if pk in wanted]
+
+    def everyone(self) -> set[Any]:
+        """Return the keys of all rows that single subscriptions are about."""
+        return {each.pk for each in self._sockets if each.pk is not None}
+
+    def see(self, pk: Any, shown: Any) -> None:
+        """Remember that a row is in sight."""
+        self.seen[pk] = shown
+        if len(self.seen) > self.most and not self.detail:
+            self.whole = False
+            self.forget(next(iter(self.seen)))
+
+    def forget(self, pk: Any) -> None:
+        """Forget a row that is out of sight."""
+        self.digests.pop(pk, None)
+        self.seen.pop(pk, None)
+
+    def judge(self, pks: Iterable[Any], visible: Mapping[Any, Any], created: set[Any]) -> Iterator[Told]:
+        """Yield what is to be told of ``pks``, of which those in ``visible`` are in sight now.
+
+        What was in sight before decides what an event is: so the last one told of a row is always true, in whatever
+        order commits of several processes are heard of.
+        """
+        for pk in pks:
+            if pk in visible:
+                known = pk in self.seen
+                # Where not everything is remembered, what is unknown is not necessarily new.
+                new = not known and (self.whole or self.detail or pk in created)
+                yield Told(CREATE if new else UPDATE, pk, visible[pk])
+            elif pk in self.seen:
+                yield Told(DELETE, pk, self.seen[pk])
+
+    def remember(self, told: Told, digest: int | None) -> None:
+        """Take in an event. ``digest`` is of the row as it was told; None if nobody was told."""
+        if told.action == DELETE:
+            self.forget(told.pk)
+            return
+        self.see(told.pk, told.shown)
+        if digest is None:
+            self.digests.pop(told.pk, None)
+        else:
+            self.digests[told.pk] = digest

@@ -1,0 +1,347 @@
+"""Tells subscribers of commits: one thread per process, which alone knows the audiences.
+
+Every process hears of every commit once (``core.changes``), so that no channel layer is needed: each tells its own
+sockets. What comes (commits, subscriptions, sockets that leave) is taken in the order in which it came. A commit of
+which nobody wants to hear costs a look into a dictionary.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils import translation
+
+from core.bindings.actions import DELETE, UPDATE
+from core.bindings.audience import Audience, Subscription, Told, Touched
+from core.bindings.messages import encode, event
+from core.bindings.sight import Interest, Sight, blocks, labels_of
+from core.bindings.workers import Workers
+from core.callers import Caller, CallerGoneError
+from core.changes import Change
+from core.changes.process import in_child
+from core.conf import core_settings
+
+if TYPE_CHECKING:
+    from core.sockets import SocketConsumer
+
+logger = logging.getLogger(__name__)
+
+MOST_WAITING: Final = 1000
+"""Commits that wait to be told; of more, several are told as one."""
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 60.0
+"""Seconds before an audience that could not be told is tried again: at first, and at most."""
+
+Commit = dict[str, list[Change]]
+_Listeners = Audience["SocketConsumer"]
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """What is to be sent, gathered so that each event loop is woken once."""
+
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple["SocketConsumer", str]]] = field(default_factory=dict)
+
+    def add(self, sockets: Iterable["SocketConsumer"], text: str) -> None:
+        for socket in sockets:
+            if not socket.closing:
+                self.by_loop.setdefault(socket.loop, []).append((socket, text))
+
+    def send(self) -> None:
+        for loop, pairs in self.by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_offer, pairs)
+            except RuntimeError:  # it has ended, and its sockets with it
+                logger.debug("Events found their event loop closed.")
+        self.by_loop.clear()
+
+
+def _offer(pairs: list[tuple["SocketConsumer", str]]) -> None:
+    for socket, text in pairs:
+        socket.offer(text)
+
+
+class Dispatcher:
+    """The audiences of this process, and what is still to be told them."""
+
+    def __init__(self) -> None:
+        self.threads = Workers("core.bindings.dispatcher", lambda: 1)
+        self._reset()
+        in_child(self._reset)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[Commit | Callable[[], None]] = deque()
+        self._commits = 0  # that wait
+        self._running = False
+        self._wanted: Counter[str] = Counter()  # models, by label
+        self._audiences: dict[Interest, _Listeners] = {}
+        self._by_label: dict[str, dict[Interest, _Listeners]] = {}
+
+    # --- From other threads ---
+
+    def on_changes(self, changes: list[Change], **_: Any) -> None:
+        """Take a commit: a receiver of both signals of the change stream."""
+        if not self._wanted:
+            return
+        commit: Commit = {}
+        for change in changes:
+            if change.model in self._wanted:
+                commit.setdefault(change.model, []).append(change)
+        if commit:
+            self._put_commit(commit)
+
+    def join(
+        self, socket: "SocketConsumer", interest: Interest, subscription: Subscription, confirmed: Callable[[bool], str]
+    ) -> "Future[None]":
+        """Have ``socket`` subscribed, and told so by the text that ``confirmed`` makes of whether all is tracked.
+
+        Whatever is committed after the text has been offered is told. The future ends when it has been.
+        """
+        done: Future[None] = Future()
+        labels = labels_of(interest.model)
+        self._want(labels, 1)  # from here on no commit is lost
+        self._put(partial(self._complete, done, partial(self._join, socket, interest, subscription, confirmed), labels))
+        return done
+
+    def leave(
+        self, socket: "SocketConsumer", interest: Interest, subscription: Subscription, confirmed: Callable[[], str]
+    ) -> "Future[None]":
+        """Have ``socket`` subscribed no longer, and told so."""
+        done: Future[None] = Future()
+
+        def work() -> None:
+            self._drop(socket, interest, subscription)
+            socket.offer_soon(confirmed())
+
+        self._put(partial(self._complete, done, work, {}))
+        return done
+
+    def leave_all(self, socket: "SocketConsumer", interests: Iterable[Interest]) -> None:
+        """Forget a socket that is closed."""
+        for interest in interests:
+            self._put(partial(self._drop_all, socket, interest))
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until everything that came has been told; return False after ``timeout`` seconds."""
+        return self.threads.wait(timeout) and not self._waiting
+
+    def __len__(self) -> int:
+        return len(self._audiences)
+
+    def _want(self, labels: Iterable[str], number: int) -> None:
+        with self._lock:
+            self._wanted.update(dict.fromkeys(labels, number))
+            self._wanted += Counter()  # drops what nobody wants
+
+    def _put(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            self._waiting.append(work)
+            self._wake()
+
+    def _put_commit(self, commit: Commit) -> None:
+        with self._lock:
+            last = self._waiting[-1] if self._waiting else None
+            if self._commits >= MOST_WAITING and isinstance(last, dict):
+                for label, changes in commit.items():
+                    last.setdefault(label, []).extend(changes)
+                return
+            self._waiting.append(commit)
+            self._commits += 1
+            self._wake()
+
+    def _wake(self) -> None:
+        if not self._running:
+            self._running = True
+            self.threads.submit(self._run)
+
+    # --- In the thread ---
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running = False
+                    return
+                work = self._waiting.popleft()
+                if isinstance(work, dict):
+                    self._commits -= 1
+            try:
+                if isinstance(work, dict):
+                    self._tell(work)
+                else:
+                    work()
+            except Exception:
+                logger.exception("Subscribers could not be served.")
+
+    def _complete(self, done: "Future[None]", work: Callable[[], None], labels: Iterable[str]) -> None:
+        try:
+            if done.set_running_or_notify_cancel():  # else the socket has closed meanwhile
+                work()
+                done.set_result(None)
+        except Exception as error:  # noqa: BLE001 - it becomes the reply
+            done.set_exception(error)
+        finally:
+            self._want(labels, -1)
+
+    def _join(
+        self, socket: "SocketConsumer", interest: Interest, subscription: Subscription, confirmed: Callable[[bool], str]
+    ) -> None:
+        if socket.closing:
+            return
+        audience = self._audiences.get(interest)
+        with translation.override(interest.caller.language or None):
+            if audience is None:
+                audience = _gathered(interest)
+            if interest.detail and subscription.pk not in audience.seen:
+                sight = Sight(interest, interest.caller.user())
+                for row in sight.rows([subscription.pk]):
+                    audience.see(row.pk, sight.shown(row))
+        audience.add(socket, subscription)
+        if interest not in self._audiences:
+            self._open(interest, audience)
+        socket.offer_soon(confirmed(audience.tracked))
+
+    def _open(self, interest: Interest, audience: _Listeners) -> None:
+        labels = labels_of(interest.model)
+        self._want(labels, 1)
+        self._audiences[interest] = audience
+        for label in labels:
+            self._by_label.setdefault(label, {})[interest] = audience
+
+    def _drop(self, socket: "SocketConsumer", interest: Interest, subscription: Subscription) -> None:
+        if (audience := self._audiences.get(interest)) is not None:
+            audience.remove(socket, subscription)
+            self._close_if_empty(interest, audience)
+
+    def _drop_all(self, socket: "SocketConsumer", interest: Interest) -> None:
+        if (audience := self._audiences.get(interest)) is not None:
+            for subscription in audience.subscriptions(socket):
+                audience.remove(socket, subscription)
+            self._close_if_empty(interest, audience)
+
+    def _close_if_empty(self, interest: Interest, audience: _Listeners) -> None:
+        if audience:
+            return
+        del self._audiences[interest]
+        labels = labels_of(interest.model)
+        self._want(labels, -1)
+        for label in labels:
+            self._by_label[label].pop(interest)
+            if not self._by_label[label]:
+                del self._by_label[label]
+
+    def _tell(self, commit: Commit) -> None:
+        users: dict[Caller, Any] = {}
+        concerned = {each: None for label in commit for each in self._by_label.get(label, {})}
+        for interest in concerned:
+            touched = Touched()
+            for label, same_keys in labels_of(interest.model).items():
+                for change in commit.get(label, ()):
+                    touched.add(change, same_keys=same_keys)
+            self._tell_audience(interest, touched, users)
+
+    def _tell_audience(
+        self, interest: Interest, touched: Touched, users: dict[Caller, Any], pause: float = FIRST_PAUSE
+    ) -> None:
+        audience = self._audiences.get(interest)
+        if audience is None or not (touched.unknown or audience.concerned(touched.pks)):
+            return
+        try:
+            if interest.caller not in users:
+                users[interest.caller] = interest.caller.user()
+            with translation.override(interest.caller.language or None):
+                _evaluate(interest, audience, touched, Sight(interest, users[interest.caller]))
+        except CallerGoneError:
+            return  # their sockets are about to be closed
+        except Exception as error:  # noqa: BLE001 - logged, and made good later
+            self._try_again(interest, audience, pause, error)
+        else:
+            audience.stale = False
+
+    def _try_again(self, interest: Interest, audience: _Listeners, pause: float, error: Exception) -> None:
+        """Make good later for what could not be told: then everything counts as changed."""
+        if not audience.stale:
+            logger.error("Subscribers of %s cannot be told; trying again.", interest.stream, exc_info=error)
+        elif pause == FIRST_PAUSE:
+            return  # another attempt is under way
+        audience.stale = True
+        everything = Touched(unknown={"created", "updated", "deleted"})
+        again = partial(self._tell_audience, interest, everything, {}, min(pause * 2, LONGEST_PAUSE))
+        timer = threading.Timer(pause, self._put, [again])
+        timer.daemon = True
+        timer.start()
+
+
+def _gathered(interest: Interest) -> _Listeners:
+    """Return a new audience, which knows what is in sight unless it is too much, or each row has to be looked at."""
+    audience: _Listeners = Audience(interest.detail, core_settings.BINDINGS.MAX_TRACKED)
+    if interest.detail:
+        return audience
+    sight = Sight(interest, interest.caller.user())
+    if not sight.judges_rows():
+        keys = sight.keys(audience.most + 1)
+        if len(keys) <= audience.most:
+            audience.seen, audience.whole = keys, True
+    return audience
+
+
+def _evaluate(interest: Interest, audience: _Listeners, touched: Touched, sight: Sight) -> None:
+    """Tell ``audience`` what has become of the rows that a commit has touched."""
+    certain = audience.concerned(touched.pks)
+    for block in blocks(certain):
+        _evaluate_block(interest, audience, block, touched.created, sight, certain=True)
+    if touched.unknown:
+        doubtful = _doubtful(audience, touched.unknown, sight).difference(certain)
+        for block in blocks(doubtful):
+            _evaluate_block(interest, audience, block, touched.created, sight, certain=False)
+
+
+def _doubtful(audience: _Listeners, kinds: set[str], sight: Sight) -> set[Any]:
+    """Return the rows that may have changed where nobody knows which did."""
+    if audience.detail:
+        return audience.everyone()
+    current = set(sight.keys())
+    if audience.whole and "updated" not in kinds:
+        return current.symmetric_difference(audience.seen)
+    return current.union(audience.seen)
+
+
+def _evaluate_block(  # noqa: PLR0913 - what an event is made of
+    interest: Interest, audience: _Listeners, pks: list[Any], created: set[Any], sight: Sight, *, certain: bool
+) -> None:
+    rows = {row.pk: row for row in sight.rows(pks)}
+    events = list(audience.judge(pks, {pk: sight.shown(row) for pk, row in rows.items()}, created))
+    wanted = [rows[each.pk] for each in events if each.action != DELETE and audience.receivers(each)]
+    rendered = sight.rendered(wanted)
+    delivery = _Delivery()
+    told: list[tuple[Told, int | None]] = []
+    for each in events:
+        digest = None
+        if receivers := audience.receivers(each):
+            text = _text(interest, each, rendered.get(each.pk, {}))
+            digest = hash(text[text.index(_AFTER_ACTION) :])
+            if certain or each.action != UPDATE or audience.digests.get(each.pk) != digest:
+                delivery.add(receivers, text)
+        told.append((each, digest))
+    # Only now, when nothing can fail any more: what could not be told has not been seen.
+    for each, digest in told:
+        audience.remember(each, digest)
+    delivery.send()
+
+
+_AFTER_ACTION: Final = '","pk":'
+
+
+def _text(interest: Interest, told: Told, data: Any) -> str:
+    return encode(event(interest.stream, told.action, told.shown, interest.model._meta.label_lower, data))
+
+
+dispatcher = Dispatcher()
+"""The dispatcher of this process."""
