@@ -19,6 +19,7 @@ from core.conf import core_settings
 from core.etags.conditions import is_conditional, judged
 from core.etags.exceptions import PreconditionFailedException, PreconditionRequiredException
 from core.etags.locks import database_of, lock
+from core.etags.primary import reading_from_primary
 from core.etags.tags import ANY, Same, same, same_state, suffix, written
 from core.keys.functions import (
     Representation,
@@ -198,7 +199,7 @@ class ETAGProcessor:
         if not conditional and not self.rebuild:
             return call.run()
         using = database_of(call.view)
-        with transaction.atomic(using=using):
+        with reading_from_primary(), transaction.atomic(using=using):
             if conditional:
                 lock(call.view, using)
                 tag = call.tag()
