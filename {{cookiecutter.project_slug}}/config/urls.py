@@ -8,6 +8,7 @@ from core.tokens import ObtainTokenView
 
 urlpatterns = [
     path("", include("polls.urls")),
+    path("", include("core.bindings.urls")),
     path("api/", include("polls.api_urls")),
     path("api/", include("core.urls")),
     path("api/auth/", include("rest_framework.urls")),

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
 from core.conf import core_settings
+from core.keys.passing import transparent
 from core.nesting import Parent
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class NestedViewSetMixin(_ViewSet):
 
     nested_parents: ClassVar[tuple[Parent, ...]] = ()
 
+    @transparent  # but for a URL that is refused
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a URL that names parents without having been registered under any: it would show all rows."""
         prefix = core_settings.ROUTERS.DEFAULT_PARENT_LOOKUP_KWARG_NAME_PREFIX

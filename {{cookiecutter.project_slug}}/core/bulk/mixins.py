@@ -23,6 +23,7 @@ from core.bulk.payload import differences, key_errors, listed
 from core.bulk.permissions import judges_rows, require_each
 from core.bulk.serializers import BulkListSerializer, of_one_body, require_writable, shown_many
 from core.conf import core_settings
+from core.keys.passing import transparent
 
 if TYPE_CHECKING:
     from rest_framework.viewsets import GenericViewSet
@@ -62,6 +63,7 @@ class BulkMixin(_ViewSet):
         own = (vars(each).get("bulk_actions", {}) for each in reversed(cls.__mro__))
         return {method: action for actions in own for method, action in actions.items()}
 
+    @transparent
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
         """Call the action what it is for a single row: whoever may not do that may not do this."""
         initialized = super().initialize_request(request, *args, **kwargs)

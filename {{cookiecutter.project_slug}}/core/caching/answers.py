@@ -4,7 +4,7 @@
 makes an answer of it; ``Making`` runs the view under the eyes of a recorder, and keeps what came out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,50 +18,13 @@ from core import versions
 from core.caching import entry as entries
 from core.caching.entry import Entry
 from core.caching.objects import Asked, ask, asks_objects
+from core.caching.plans import Call, Place, Plan
 from core.caching.recorder import Recorder, queryset_keys, sees_commits, written_keys
 from core.keys.passing import finish
 from core.outage import guard
 
-PREFIX = "core.answer"
-
 _remembered: dict[Any, frozenset[str]] = {}
 """The keys of the versions that an action of a view is known to depend on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a decorated view. ``view`` is None for a function outside of DRF.
-
-    ``run`` calls it with what it was called with.
-    """
-
-    view: Any
-    method: Callable[..., Any]
-    request: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    run: Callable[[], Any]
-
-    @property
-    def action(self) -> object:
-        """What stands for this action of this view, in this process."""
-        return (type(self.view), self.method)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How one answer is cached: its key, where and how long, and for whom.
-
-    ``shared`` is said by the view: the answer is the same for all. ``one_caller`` says that the key names the caller.
-    """
-
-    key: str
-    alias: str
-    timeout: int | None
-    errors: bool
-    shared: bool
-    one_caller: bool
-    declared: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -76,13 +39,13 @@ class Found:
     usable: bool = True
 
 
-def find(call: Call, plan: Plan) -> Found:
-    """Look for a valid entry."""
-    known = _remembered.get(call.action, frozenset()) | plan.declared
+def find(place: Place, request: Any) -> Found:
+    """Look for a valid entry that answers ``request``, of Django or DRF."""
+    known = _known(place)
     written = written_keys()
     if written and not written.isdisjoint(known):
         return Found(usable=False)
-    read = guard.call(lambda: _read(plan, known), None)
+    read = guard.call(lambda: _read(place, known), None)
     if read is None:
         return Found(usable=False)
     entry, tokens = read
@@ -90,24 +53,37 @@ def find(call: Call, plan: Plan) -> Found:
         return Found(usable=False)
     if entry is None:
         return Found(tokens=tokens)
-    if written and not written.isdisjoint(entry.versions):
+    head = entry.head
+    if written and not written.isdisjoint(head.versions):
         return Found(usable=False)
-    _remembered[call.action] = entries.remember(known, entry.versions)
-    valid = all(tokens.get(name) == token for name, token in entry.versions.items())
-    return Found(entry if valid and entries.answers(entry, call.request.headers) else None, tokens)
+    if not known.issuperset(head.versions):
+        _remember(place, head.versions)
+    valid = head.versions.items() <= tokens.items()
+    if not valid or (head.vary and not entries.answers(head, request.headers)):
+        return Found(tokens=tokens)
+    return Found(entry, tokens)
 
 
-def _read(plan: Plan, known: frozenset[str]) -> tuple[Entry | None, dict[str, str]]:
-    store = caches[plan.alias]
-    if plan.alias == DEFAULT_CACHE_ALIAS:
-        found = store.get_many([plan.key, *known])
-        kept = found.pop(plan.key, None)
+def _known(place: Place) -> frozenset[str]:
+    known = _remembered.get(place.action, frozenset())
+    return known | place.declared if place.declared else known
+
+
+def _remember(place: Place, used: Collection[str]) -> None:
+    _remembered[place.action] = entries.remember(_remembered.get(place.action, frozenset()), used)
+
+
+def _read(place: Place, known: frozenset[str]) -> tuple[Entry | None, dict[str, str]]:
+    store = caches[place.alias]
+    if place.alias == DEFAULT_CACHE_ALIAS:
+        found = store.get_many([place.key, *known])
+        kept = found.pop(place.key, None)
     else:  # entry first: a version that is raised in between makes it invalid
-        kept = store.get(plan.key)
+        kept = store.get(place.key)
         found = default_cache.get_many(known) if known else {}
     entry = entries.decode(kept) if kept is not None else None
-    if entry is not None and (more := entry.versions.keys() - found.keys()):
-        found |= default_cache.get_many(more)
+    if entry is not None and not entry.head.versions.keys() <= found.keys():
+        found |= default_cache.get_many(entry.head.versions.keys() - found.keys())
     return entry, found
 
 
@@ -116,7 +92,7 @@ def revive(call: Call, entry: Entry) -> HttpResponse | None:
 
     Raises what ``check_object_permissions`` raises.
     """
-    if entry.asks and asks_objects(call.view):
+    if entry.head.asks and asks_objects(call.view):
         if not isinstance(call.view, GenericAPIView):
             return None
         ask(call.view)
@@ -144,8 +120,8 @@ class Making:
         self.recorder = self._recorder(found) if found.usable and sees_commits() else None
 
     def _recorder(self, found: Found) -> Recorder | None:
-        call, declared = self._call, self._plan.declared
-        needed = _remembered.get(call.action, frozenset()) | declared
+        call, place = self._call, self._plan.place
+        needed = _known(place)
         if call.view is not None and hasattr(call.view, "get_queryset"):
             needed |= queryset_keys(call.view)
         missing = needed - found.tokens.keys()
@@ -154,7 +130,7 @@ class Making:
             return versions.completed(needed, found.tokens | (default_cache.get_many(missing) if missing else {}))
 
         tokens = guard.call(read, None)
-        return None if tokens is None else Recorder(tokens, declared=bool(declared))
+        return None if tokens is None else Recorder(tokens, declared=bool(place.declared))
 
     def run(self) -> Any:
         """Let a synchronous view make its answer, and keep it if that may be."""
@@ -182,13 +158,15 @@ class Making:
         several = plan.shared or not plan.one_caller
         if recorder is None or entries.refusal(response, errors=plan.errors, shared=several) or not self._sound():
             return described(response, plan)
+        # What the view varies on, before the headers that describe an answer to proxies.
+        vary = entries.varying(response, call.request.headers, plan.told_apart)
         entries.describe(response, shared=plan.shared)
-        vary = entries.varying(response, call.request.headers, shared=plan.shared)
         timeout = entries.lifetime(response, plan.timeout)
         entry = entries.keep(response, recorder.tokens, asks=self._asked.any, vary=vary)
-        _remembered[call.action] = entries.remember(_remembered.get(call.action, frozenset()), entry.versions)
+        place = plan.place
+        _remember(place, entry.head.versions)
         if timeout != 0:
-            guard.call(lambda: caches[plan.alias].set(plan.key, entries.encode(entry), timeout), None)
+            guard.call(lambda: caches[place.alias].set(place.key, entries.encode(entry), timeout), None)
         return entries.give(entry, kept=False)
 
     def _sound(self) -> bool:

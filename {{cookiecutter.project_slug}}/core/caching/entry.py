@@ -8,23 +8,21 @@ import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from django.http import HttpResponse
+from django.http.response import ResponseHeaders
 from django.utils.cache import patch_vary_headers
 
-KEPT_IN_KEY = frozenset({"accept", "accept-language", "host"})
-"""Headers that every default key tells apart."""
-OF_CALLERS = frozenset({"authorization", "cookie"})
-"""Headers that name the caller."""
 NEVER = frozenset({206, 304, 401, 412, 416, 428, 429})
 """Statuses that answer a single request, not all that have the same key (RFC 9111, section 3)."""
 _LEFT_OUT = frozenset({"set-cookie", "age", "date", "content-length"})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An answer. ``versions`` are the tokens of the tables it was read from, by their keys in the cache.
+class Head:
+    """All of an answer but its body. ``versions`` are the tokens of the tables it was read from, by their keys.
 
     ``made`` is when, in seconds since 1970. ``asks`` tells that its view asked an object permission. ``vary`` holds the
     values, in the request it answered, of the headers that its ``Vary`` names and the key does not tell apart.
@@ -32,31 +30,51 @@ class Entry:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
     versions: Mapping[str, str]
     made: float = 0.0
     asks: bool = False
     vary: Mapping[str, str | None] = field(default_factory=dict)
+    ready: dict[str, tuple[str, str]] = field(init=False, repr=False, compare=False)
+    """The headers as Django keeps them, judged once for all answers that are made of this."""
+
+    def __post_init__(self) -> None:
+        """Raise ``BadHeaderError`` for a header that would end before it ends."""
+        object.__setattr__(self, "ready", ResponseHeaders(self.headers)._store)  # noqa: SLF001
+
+
+class Entry(NamedTuple):
+    """An answer."""
+
+    head: Head
+    body: bytes
 
 
 def encode(entry: Entry) -> bytes:
     """Return ``entry`` as the cache keeps it."""
-    head = [entry.status, dict(entry.headers), dict(entry.versions), entry.made, entry.asks, dict(entry.vary)]
-    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + entry.body
+    head = entry.head
+    parts = [head.status, dict(head.headers), dict(head.versions), head.made, head.asks, dict(head.vary)]
+    return json.dumps(parts, separators=(",", ":")).encode() + b"\n" + entry.body
 
 
 def decode(data: object) -> Entry | None:
     """Return the entry that ``encode`` made ``data`` of; None if it is anything else."""
     if not isinstance(data, bytes):
         return None
-    head, newline, body = data.partition(b"\n")
+    end = data.find(b"\n")
+    head = _head(data[:end]) if end >= 0 else None
+    return None if head is None else Entry(head, data[end + 1 :])
+
+
+@lru_cache(maxsize=1024)
+def _head(text: bytes) -> Head | None:
+    """Read a head. Those of answers that are asked for again and again are remembered."""
     try:
-        status, headers, versions, made, asks, vary = json.loads(head)
-        if not (newline and isinstance(status, int) and isinstance(headers, dict) and isinstance(versions, dict)):
+        status, headers, versions, made, asks, vary = json.loads(text)
+        if not (isinstance(status, int) and isinstance(headers, dict) and isinstance(versions, dict)):
             return None
+        return Head(status, headers, versions, made, asks, vary)
     except (ValueError, TypeError):
         return None
-    return Entry(status, headers, body, versions, made, asks, vary)
 
 
 def directives(response: Any) -> dict[str, str]:
@@ -99,15 +117,14 @@ def vary_names(response: Any) -> list[str]:
     return [name.strip().lower() for name in response.get("Vary", "").split(",") if name.strip()]
 
 
-def varying(response: Any, headers: Mapping[str, str], *, shared: bool) -> dict[str, str | None]:
-    """Return the values in ``headers`` of what ``response`` varies on, as far as the key does not tell it apart."""
-    known = KEPT_IN_KEY if shared else KEPT_IN_KEY | OF_CALLERS
-    return {name: headers.get(name) for name in vary_names(response) if name not in known}
+def varying(response: Any, headers: Mapping[str, str], told_apart: Collection[str]) -> dict[str, str | None]:
+    """Return the values in ``headers`` of what ``response`` varies on and the key does not tell apart."""
+    return {name: headers.get(name) for name in vary_names(response) if name not in told_apart}
 
 
-def answers(entry: Entry, headers: Mapping[str, str]) -> bool:
-    """Tell whether ``entry`` answers a request with these ``headers`` (RFC 9111, section 4.1)."""
-    return all(headers.get(name) == value for name, value in entry.vary.items())
+def answers(head: Head, headers: Mapping[str, str]) -> bool:
+    """Tell whether an entry with this ``head`` answers a request with these ``headers`` (RFC 9111, section 4.1)."""
+    return all(headers.get(name) == value for name, value in head.vary.items())
 
 
 def describe(response: Any, *, shared: bool) -> None:
@@ -124,16 +141,18 @@ def describe(response: Any, *, shared: bool) -> None:
 def keep(response: Any, versions: Mapping[str, str], *, asks: bool, vary: Mapping[str, str | None]) -> Entry:
     """Make an entry of a rendered ``response``."""
     headers = {name: value for name, value in response.items() if name.lower() not in _LEFT_OUT}
-    return Entry(response.status_code, headers, bytes(response.content), versions, time.time(), asks, vary)
+    return Entry(Head(response.status_code, headers, versions, time.time(), asks, vary), bytes(response.content))
 
 
 def give(entry: Entry, *, kept: bool) -> HttpResponse:
     """Make a response of ``entry``; ``kept`` tells that it comes from the cache, and then it tells its age."""
-    response = HttpResponse(entry.body, status=entry.status, headers=dict(entry.headers))
-    if "Content-Type" not in entry.headers:
-        del response.headers["Content-Type"]
+    head = entry.head
+    response = HttpResponse(entry.body, status=head.status, content_type="")
+    store = dict(head.ready)
     if kept:
-        response.headers["Age"] = str(max(0, int(time.time() - entry.made)))
+        store["age"] = ("Age", str(max(0, int(time.time() - head.made))))
+    # Past the setter, which would judge every header again.
+    response.headers._store = store  # noqa: SLF001
     return response
 
 

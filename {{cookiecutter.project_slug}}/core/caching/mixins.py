@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.caching.decorators import cache_response
+from core.caching.early import in_front
 from core.conf import extensions_api_settings
 from core.keys.functions import Setting
 
@@ -27,7 +28,19 @@ class _Timeout:
         return timeout
 
 
-class _Cached(_ViewSet):
+class EarlyAnswersMixin:
+    """Answers hits before DRF's dispatch, where that changes nothing: no limits, and open to all.
+
+    ``CacheResponseMixin`` and its halves have it. In front of an ``APIView`` it does the same for decorated methods.
+    """
+
+    @classmethod
+    def as_view(cls, *args: Any, **initkwargs: Any) -> Any:
+        """Return the view, with early answers in front of it."""
+        return in_front(super().as_view(*args, **initkwargs), cls)  # type: ignore[misc]
+
+
+class _Cached(EarlyAnswersMixin, _ViewSet):
     cache_shared: bool = False
     """Whether the answers are the same for all callers."""
     cache_tables: "Iterable[type[Model] | str]" = ()

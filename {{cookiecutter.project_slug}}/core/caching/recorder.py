@@ -14,7 +14,7 @@ from django.db import connections, router
 from django.db.models import Model
 
 from core import versions
-from core.changes import written_tables
+from core.changes import may_have_written, written_tables
 from core.outage import guard
 from core.queries import tables_read
 from core.statements import read_statement
@@ -95,8 +95,13 @@ def queryset_keys(view: Any) -> frozenset[str]:
     return frozenset(versions.key(table, queryset.db) for table in tables)
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 def written_keys() -> frozenset[str]:
     """Return the keys of the versions of the tables written in the transactions that are open in this thread."""
+    if not may_have_written():
+        return _NOTHING
     return frozenset(
         versions.key(table, connection.alias)
         for connection in connections.all(initialized_only=True)

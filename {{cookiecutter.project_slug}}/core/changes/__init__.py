@@ -10,7 +10,7 @@ from core.changes.capture import record_change
 from core.changes.change import Change
 from core.changes.querysets import TrackedManager, TrackedQuerySet
 from core.changes.signals import changes_committed, changes_heard
-from core.changes.transactions import written_tables
+from core.changes.transactions import may_have_written, written_tables
 
 __all__ = [
     "Change",
@@ -18,6 +18,7 @@ __all__ = [
     "TrackedQuerySet",
     "changes_committed",
     "changes_heard",
+    "may_have_written",
     "record_change",
     "written_tables",
 ]

@@ -5,7 +5,7 @@ number of rows the keys are given up and "some rows" is all that remains known: 
 a transaction writes.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Final
 
 from core.changes.change import CREATED, DELETED, UPDATED, UPSERTED, Change, Table, Touch
@@ -51,17 +51,23 @@ class _Rows:
         if pks is None or self.states is None:
             self.some.update(_KINDS[kind])
             return
-        states = self.states
-        for pk in pks:
-            before = states.get(pk)
-            if before is None or before is GONE:
-                states[pk] = kind
-            else:
-                states[pk] = together = _TOGETHER[before, kind]
-                if before == DELETED and together == UPDATED:
-                    self.fields = None  # it is another row under the same key
+        states, pks = self.states, tuple(pks)
+        if states.keys().isdisjoint(pks):
+            states.update(dict.fromkeys(pks, kind))  # at once: there may be thousands
+        else:
+            for pk in pks:
+                self._put(states, pk, kind)
         if len(states) > limit:
             self.give_up()
+
+    def _put(self, states: dict[Hashable, str], pk: Hashable, kind: str) -> None:
+        before = states.get(pk)
+        if before is None or before is GONE:
+            states[pk] = kind
+        else:
+            states[pk] = together = _TOGETHER[before, kind]
+            if before == DELETED and together == UPDATED:
+                self.fields = None  # it is another row under the same key
 
     def give_up(self) -> None:
         """Forget the keys."""
@@ -83,15 +89,22 @@ class _Rows:
             self.fields = None if self.fields is None or later.fields is None else self.fields | later.fields
 
     def changes(self, table: Table, using: str) -> Iterable[Change]:
-        pks: dict[str, list[Hashable]] = {}
-        for pk, state in (self.states or {}).items():
-            for kind in _KINDS[state]:
-                pks.setdefault(kind, []).append(pk)
+        pks = self._by_kind()
         for kind in (CREATED, UPDATED, DELETED):
             if kind in self.some or kind in pks:
                 known = None if kind in self.some else tuple(pks[kind])
                 fields = self.fields if kind == UPDATED else None
                 yield Change(table.model, table.name, kind, known, fields, using)
+
+    def _by_kind(self) -> dict[str, Sequence[Hashable]]:
+        states = self.states or {}
+        if len(alike := set(states.values())) == 1:
+            return dict.fromkeys(_KINDS[alike.pop()], tuple(states))
+        pks: dict[str, list[Hashable]] = {}
+        for pk, state in states.items():
+            for kind in _KINDS[state]:
+                pks.setdefault(kind, []).append(pk)
+        return {**pks}
 
 
 class Ledger:

@@ -16,11 +16,11 @@ from typing import Any
 from django.apps import apps
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Max, Min
+from django.db.models import IntegerField, Max, Min
 from django.db.models.functions import Now
 
 from core.changes.change import KINDS, Change
-from core.changes.encoding import decode, encode
+from core.changes.encoding import are_integers, decode, encode
 from core.changes.position import RECENT, Horizon, Position, advance, begin, wanted
 from core.changes.tables import restored_key
 from core.conf import core_settings
@@ -174,6 +174,8 @@ def _restore_keys(label: str, pks: list[Any]) -> tuple[Any, ...] | None:
         model = apps.get_model(label)
     except LookupError:  # another version of the code wrote it
         return tuple(tuple(pk) if isinstance(pk, list) else pk for pk in pks)
+    if isinstance(model._meta.pk, IntegerField) and are_integers(pks):
+        return tuple(pks)
     try:
         return tuple(restored_key(model, pk) for pk in pks)
     except Exception:

@@ -10,6 +10,7 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 from django.db.models.options import Options
 
 from core.changes.change import CREATED, DELETED, UPDATED, Table, Touch
+from core.changes.encoding import are_integers
 
 Model = type[models.Model]
 
@@ -44,6 +45,9 @@ def keys(model: Model, pks: Iterable[Any]) -> tuple[Any, ...] | None:
 
     A row saved under the text of its key is the row of that key.
     """
+    pks = tuple(pks)
+    if are_integers(pks):
+        return pks
     try:
         return tuple(pk if type(pk) is int else restored_key(model, pk) for pk in pks)
     except (TypeError, ValueError, ValidationError):  # an expression, say, of which only the database knows the value

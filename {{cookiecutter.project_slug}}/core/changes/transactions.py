@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -62,10 +63,19 @@ def written_tables(using: str) -> frozenset[str]:
     return frozenset(name for frame in frames if isinstance(frame, _Noted) for name in frame.ledger.table_names())
 
 
+def may_have_written() -> bool:
+    """Tell whether a transaction of any thread may have written something that is not committed yet.
+
+    A quick look that spares most readers ``written_tables``. After a rollback it may be true for longer than needed.
+    """
+    return len(_noted) > 0
+
+
 _ATTRIBUTE = "_core_pending_changes"
+_noted: "WeakSet[_Noted]" = WeakSet()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class _Noted(Frame):
     """A frame that stands on Django's list of functions to call after the commit."""
 
@@ -107,6 +117,7 @@ class Pending:
         entries = self._entries()
         frame = _Noted(open_now, _new_ledger(), self, len(entries))
         entries.append((set(open_now), frame, True))
+        _noted.add(frame)
         return frame
 
     # --- Django's list ---

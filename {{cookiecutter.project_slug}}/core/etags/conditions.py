@@ -7,15 +7,19 @@ from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
 
-from core.etags.tags import Same, reduced
+from core.etags.tags import ANY, Same, reduced
+from core.keys.passing import SAFE
 
-CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
+CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE")
+_OTHERS = ("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
 _CURRENT = '"current"'
+_OF_304 = frozenset({"cache-control", "content-location", "date", "etag", "expires", "last-modified", "vary"})
+"""Headers of the 200 that a 304 has too (RFC 9110, section 15.4.5)."""
 
 
 def is_conditional(request: Any) -> bool:
-    """Tell whether ``request`` has a condition."""
-    return any(name in request.headers for name in CONDITIONS)
+    """Tell whether ``request``, of Django or DRF, has a condition."""
+    return not request.META.keys().isdisjoint(CONDITIONS)
 
 
 def judged(request: Any, tag: str | None, matching: Same, response: Any = None) -> Any:
@@ -24,15 +28,42 @@ def judged(request: Any, tag: str | None, matching: Same, response: Any = None) 
     ``tag`` is that of the current representation, None if there is none. Dates are compared with the ``Last-Modified``
     of ``response``; without one they are ignored (sections 13.1.3 and 13.1.4).
     """
+    meta = request.META
+    header = meta.get("HTTP_IF_NONE_MATCH")
+    if (
+        header
+        and tag is not None
+        and response is not None
+        and request.method in SAFE
+        and meta.keys().isdisjoint(_OTHERS)
+    ):
+        # By far the most frequent: a reader asks whether what it has is current. ``If-Modified-Since`` does not count.
+        found = reduced(str(header), tag, matching, strong=False)
+        if found:
+            return _unchanged(response) if found in {ANY, _CURRENT} else response
+    return _by_django(request, tag, matching, response)
+
+
+def _unchanged(response: HttpResponse) -> HttpResponse:
+    """Return a 304 instead of ``response``, which stays as it is."""
+    unchanged = HttpResponse(status=304, content_type="")
+    # Past the setter, which would judge every header again.
+    store = response.headers._store  # noqa: SLF001
+    unchanged.headers._store = {name: store[name] for name in store if name in _OF_304}  # noqa: SLF001
+    unchanged.cookies = response.cookies
+    return unchanged
+
+
+def _by_django(request: Any, tag: str | None, matching: Same, response: Any) -> Any:
     modified = parse_http_date_safe(response["Last-Modified"]) if _has(response, "Last-Modified") else None
     asked: Any = SimpleNamespace(method=request.method, path=request.path)
     asked.META = {
-        "HTTP_IF_MATCH": _reduced(request, "If-Match", tag, matching),
-        "HTTP_IF_NONE_MATCH": _reduced(request, "If-None-Match", tag, matching),
+        "HTTP_IF_MATCH": _reduced(request, "HTTP_IF_MATCH", tag, matching),
+        "HTTP_IF_NONE_MATCH": _reduced(request, "HTTP_IF_NONE_MATCH", tag, matching),
     }
     if modified is not None:
-        for name in ("If-Modified-Since", "If-Unmodified-Since"):
-            asked.META[f"HTTP_{name.upper().replace('-', '_')}"] = request.headers.get(name, "")
+        for name in ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"):
+            asked.META[name] = request.META.get(name, "")
     found = get_conditional_response(asked, None if tag is None else _CURRENT, modified, response)
     if tag is not None and found is not None and found.status_code == 304:
         found["ETag"] = tag
@@ -40,10 +71,10 @@ def judged(request: Any, tag: str | None, matching: Same, response: Any = None) 
 
 
 def _reduced(request: Any, name: str, tag: str | None, matching: Same) -> str:
-    header = str(request.headers.get(name, ""))
+    header = str(request.META.get(name, ""))
     if not header or tag is None:
         return header
-    return reduced(header, tag, matching, strong=name == "If-Match")
+    return reduced(header, tag, matching, strong=name == "HTTP_IF_MATCH")
 
 
 def _has(response: HttpResponse | None, name: str) -> bool:

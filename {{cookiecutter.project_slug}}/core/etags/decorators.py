@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 
@@ -28,7 +28,7 @@ from core.keys.functions import (
     digest_of,
     resolved,
 )
-from core.keys.passing import SAFE, add_finisher, passes_by, remove_finisher, trimmer
+from core.keys.passing import SAFE, add_finisher, add_layer, passes_by, remove_finisher, trimmer
 
 PAGES = frozenset({"api", "admin", "html"})
 """Formats whose answers depend on more than the data."""
@@ -39,7 +39,7 @@ _NOTHING_THERE = (Http404, PermissionDenied, APIException)
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Call:
     view: Any
     method: Callable[..., Any]
@@ -62,7 +62,7 @@ class _Call:
 
     @property
     def matching(self) -> Same:
-        return same_state if self.is_ours and self.request.method not in SAFE else same
+        return same_state if self.request.method not in SAFE and self.is_ours else same
 
     def written(self, value: object) -> str:
         return written(f"{value}{suffix(self.request)}" if self.is_ours else value)
@@ -121,8 +121,25 @@ class ETAGProcessor:
             call = _Call(view, method, request, args, kwargs, own, resolved(self.etag_func, view))
             return self._read(call) if request.method in SAFE else self._write(call)
 
+        add_layer(conditional, self)
         conditional.etags = self  # type: ignore[attr-defined]  # by which descriptions of the API know it
         return conditional  # type: ignore[return-value]
+
+    def is_early(self, view: type) -> bool:
+        """Tell whether a kept answer of the class ``view`` has all that conditions are judged by."""
+        func = getattr(view, self.etag_func) if isinstance(self.etag_func, str) else self.etag_func
+        func = func.target if isinstance(func, Setting) else func
+        return isinstance(func, Representation) and SAFE.isdisjoint(self.precondition_map)
+
+    def early(self, request: HttpRequest, response: HttpResponse) -> HttpResponse | None:
+        """Return the 304 that ``request`` asks for, or ``response`` as it was kept; None where that is not enough."""
+        if not core_settings.ETAGS.ENABLED or not 200 <= response.status_code < 300:
+            return response
+        tag = response.get("ETag")
+        # Refusals are answered in DRF's words.
+        if tag is None or not request.META.keys().isdisjoint(("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")):
+            return None
+        return judged(request, tag, same, response) if is_conditional(request) else response
 
     def require(self, request: Any) -> None:
         """Raise ``PreconditionRequiredException`` if ``request`` lacks a header that its method has to have."""

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from core.caching import CacheResponseMixin
 from core.etags.decorators import api_etag, etag
 from core.keys.functions import Setting
+from core.keys.passing import transparent
 
 if TYPE_CHECKING:
     from rest_framework.viewsets import ModelViewSet
@@ -36,6 +37,7 @@ class ListETAGMixin(_ViewSet):
     list_etag_func: Callable[..., str] = Setting("DEFAULT_LIST_ETAG_FUNC")
 
     @etag("list_etag_func")
+    @transparent
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List, or answer 304."""
         return super().list(request, *args, **kwargs)
@@ -45,6 +47,7 @@ class RetrieveETAGMixin(_ObjectTag):
     """Tags ``retrieve`` by what it answers."""
 
     @etag("object_etag_func")
+    @transparent
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Retrieve, or answer 304."""
         return super().retrieve(request, *args, **kwargs)
@@ -82,6 +85,7 @@ class APIListETAGMixin(_ViewSet):
     api_list_etag_func: Callable[..., str] = Setting("DEFAULT_API_LIST_ETAG_FUNC")
 
     @api_etag("api_list_etag_func")
+    @transparent
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List, or answer 304."""
         return super().list(request, *args, **kwargs)
@@ -91,6 +95,7 @@ class APIRetrieveETAGMixin(_APIObjectTag):
     """Tags ``retrieve`` by the row's stored values."""
 
     @api_etag("api_object_etag_func")
+    @transparent
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Retrieve, or answer 304."""
         return super().retrieve(request, *args, **kwargs)

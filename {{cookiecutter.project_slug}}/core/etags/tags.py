@@ -85,6 +85,8 @@ def reduced(header: str, current: str, matching: Same, *, strong: bool) -> str:
     Django's rules of precedence are then applied to that. ``strong`` is the comparison that ``If-Match`` asks for; it
     takes the weak form of a strong tag too, because behind gzip no client ever sees another.
     """
+    if header == current and not (strong and current.startswith("W/")):
+        return '"current"'
     tags = parse(header)
     if isinstance(tags, str) or not tags:
         return ANY if tags == ANY else ""

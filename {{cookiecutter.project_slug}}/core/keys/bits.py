@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import EmptyResultSet, ObjectDoesNotExist, ValidationError
 from django.db.models import Model, QuerySet
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.translation import get_language
 from rest_framework.exceptions import APIException
@@ -146,6 +146,8 @@ class CallerKeyBit(UserKeyBit):
 
     A view may show to staff what it hides from others, and it learns who is staff before any cache is asked. Taking the
     loaded values makes an answer for the user as they were unfindable for the user as they are.
+
+    Outside of DRF nobody has judged the header ``Authorization``: whoever it names is another caller.
     """
 
     ROLES: ClassVar[tuple[str, ...]] = ("is_active", "is_staff", "is_superuser")
@@ -154,6 +156,8 @@ class CallerKeyBit(UserKeyBit):
 
     def get_data(self, *, request: Request, **kwargs: Any) -> Any:
         who = super().get_data(request=request, **kwargs)
+        if isinstance(request, HttpRequest) and (credentials := request.META.get("HTTP_AUTHORIZATION")):
+            return [who, credentials]
         if who == "anonymous":
             return who
         user = request.user

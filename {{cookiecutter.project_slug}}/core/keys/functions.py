@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
@@ -22,20 +23,19 @@ from core.conf import extensions_api_settings
 from core.keys.constructors import (
     DefaultAPIModelInstanceKeyConstructor,
     DefaultAPIModelListKeyConstructor,
-    DefaultKeyConstructor,
-    SharedKeyConstructor,
 )
 from core.keys.passing import SAFE, as_get
+from core.keys.remembering import RememberingKeyConstructor, RememberingSharedKeyConstructor
 
 KeyFunc = Callable[..., str]
 
-default_cache_key_func = DefaultKeyConstructor()
-default_object_cache_key_func = DefaultKeyConstructor()
-default_list_cache_key_func = DefaultKeyConstructor()
+default_cache_key_func = RememberingKeyConstructor()
+default_object_cache_key_func = RememberingKeyConstructor()
+default_list_cache_key_func = RememberingKeyConstructor()
 default_api_object_etag_func = DefaultAPIModelInstanceKeyConstructor()
 default_api_list_etag_func = DefaultAPIModelListKeyConstructor()
 
-shared_cache_key_func = SharedKeyConstructor()
+shared_cache_key_func = RememberingSharedKeyConstructor()
 """Takes the place of the three cache key functions above where an answer is the same for everybody."""
 
 
@@ -91,7 +91,21 @@ class Setting:
     @property
     def target(self) -> KeyFunc:
         """What the setting names now."""
-        return imported(getattr(extensions_api_settings, self.name))
+        found = _targets.get(self.name)
+        if found is None:
+            found = _targets[self.name] = imported(getattr(extensions_api_settings, self.name))
+        return found
+
+
+_targets: dict[str, KeyFunc] = {}
+"""What the settings name, until one changes."""
+
+
+def _forget(**_: object) -> None:
+    _targets.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="core.keys.functions")
 
 
 def imported(func: KeyFunc | str) -> KeyFunc:

@@ -7,14 +7,19 @@ Features do not know one another; what they have to tell each other goes by way 
 condition is judged. Whoever evaluates a query without that parameter calls ``pass_by(request)`` on the request it is
 going to call the view with, Django's or DRF's around it, and the same holds. ``passes_by(request)`` is what every cache
 asks. Writes are held to their conditions whatever their URL says.
+
+**Early answers**: what is kept may be given out before DRF has begun. ``transparent`` marks overrides that this may
+skip, ``Layer`` is what a decorator around a cached method does to such an answer.
 """
 
 import copy
 import inspect
 from collections.abc import Callable
-from typing import Any
+from types import FunctionType
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request, clone_request
 
 from core.conf import core_settings
@@ -26,7 +31,9 @@ SAFE = frozenset({"GET", "HEAD"})
 _PASSING = "_core_passing"
 _FINISHERS = "_core_finishers"
 
+
 Finisher = Callable[[Any], None]
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def passes_by(request: Any) -> bool:
@@ -34,7 +41,9 @@ def passes_by(request: Any) -> bool:
     plain = _plain(request)
     if _PASSING in request.__dict__ or _PASSING in plain.__dict__:
         return True
-    return OBSERVE in plain.GET and request.method in SAFE and core_settings.REACTIVE.ENABLED
+    # To read parameters that are not there would cost more than all the rest.
+    has_parameters = "GET" in plain.__dict__ or plain.META.get("QUERY_STRING")
+    return bool(has_parameters) and OBSERVE in plain.GET and request.method in SAFE and core_settings.REACTIVE.ENABLED
 
 
 def pass_by(request: Any) -> None:
@@ -67,6 +76,45 @@ def finish(request: Any, response: Any) -> None:
     """Call the finishers of ``request``."""
     for finisher in _plain(request).__dict__.get(_FINISHERS, ()):
         finisher(response)
+
+
+class Layer(Protocol):
+    """What stands around a method whose answers are kept, and has to see them even when no view is made."""
+
+    def is_early(self, view: type) -> bool:
+        """Tell whether that can be done for the class ``view``."""
+
+    def early(self, request: HttpRequest, response: HttpResponse) -> HttpResponse | None:
+        """Return what is to be answered to ``request`` where ``response`` is what was kept.
+
+        None if only the method itself can tell.
+        """
+
+
+# By function, not as attributes of functions: what a decorator wraps leaves its attributes on the wrapper.
+_layers: WeakKeyDictionary[Callable[..., Any], Layer] = WeakKeyDictionary()
+_transparent: WeakSet[Callable[..., Any]] = WeakSet()
+
+
+def add_layer(method: Callable[..., Any], layer: Layer) -> None:
+    """Say that ``method``, which wraps another by ``functools.wraps``, does to a kept answer what ``layer`` does."""
+    _layers[method] = layer
+
+
+def layer_of(method: Any) -> Layer | None:
+    """Return the layer of ``method`` itself, not of what it wraps."""
+    return _layers.get(method) if isinstance(method, FunctionType) else None
+
+
+def transparent(method: _Method) -> _Method:
+    """Mark a method that does for GET and HEAD nothing but call the one it overrides."""
+    _transparent.add(method)
+    return method
+
+
+def is_transparent(method: Any) -> bool:
+    """Tell whether ``method`` is marked so."""
+    return isinstance(method, FunctionType) and method in _transparent
 
 
 def _plain(request: Any) -> HttpRequest:

@@ -9,6 +9,7 @@ ways, so that neither a client that floods nor one that does not read can make t
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -150,6 +151,12 @@ class SocketConsumer:
             if not self.closing:
                 await self.opened()
             await self._read(receive)
+        except asyncio.CancelledError:
+            # How daphne ends its applications at shutdown, before it asks the keeper to do anything.
+            if not self.closing:
+                with contextlib.suppress(Exception):
+                    await send({"type": "websocket.close", "code": int(CloseCode.SHUTTING_DOWN)})
+            raise
         finally:
             keeper.discard(self)
             self.closing = True

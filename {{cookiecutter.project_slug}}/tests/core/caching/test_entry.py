@@ -6,23 +6,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.caching import entry as entries
-from core.caching.entry import Entry
+from core.caching.entry import Entry, Head
 from core.serialization import JSONCacheSerializer
 from core.statements import read_statement
 
 TEXTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
 
+PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=5)
+HEADERS = st.dictionaries(PRINTABLE, PRINTABLE, max_size=3)
+
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(200, 599), TEXTS, st.binary(max_size=50), TEXTS, st.booleans())
+@given(st.integers(200, 599), HEADERS, st.binary(max_size=50), TEXTS, st.booleans())
 def test_an_entry_survives_the_cache(status, headers, body, versions, asks):
-    entry = Entry(status, headers, body, versions, 1.5, asks, {"x": None})
+    entry = Entry(Head(status, headers, versions, 1.5, asks, {"x": None}), body)
     serializer = JSONCacheSerializer()
     assert entries.decode(serializer.loads(serializer.dumps(entries.encode(entry)))) == entry
 
 
 @pytest.mark.parametrize(
-    "data", [None, 5, "text", b"", b"\n", b"{}\n", b"[1]\n", b"[]", b"\x80\x04.\nx", b"[1,2,3,4,5,6]\nx"]
+    "data",
+    [
+        *(None, 5, "text", b"", b"\n", b"{}\n", b"[1]\n", b"[]", b"\x80\x04.\nx", b"[1,2,3,4,5,6]\nx"),
+        b'[200,{"X":"a\\r\\nSet-Cookie: b"},{},1.5,false,{}]\nx',
+    ],
 )
 def test_what_is_no_entry_is_a_miss(data):
     assert entries.decode(data) is None

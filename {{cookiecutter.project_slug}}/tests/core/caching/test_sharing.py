@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from core.caching import CacheResponseMixin, cache_response
-from core.caching.decorators import PREFIX
+from core.caching.plans import PREFIX
 from core.keys import KeyConstructor, bits
 from tests.caching_app.api import Books, CachedBooks, IsOwner
 from tests.caching_app.models import Book, City

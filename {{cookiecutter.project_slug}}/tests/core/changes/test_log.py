@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -58,6 +59,12 @@ def reader(begun):
     return reader
 
 
+RUNS = st.lists(st.tuples(st.integers(), st.integers(1, 40)))
+KEYS = st.lists(st.integers() | st.text()).map(tuple) | RUNS.map(
+    lambda runs: tuple(pk for first, count in runs for pk in range(first, first + count))
+)
+
+
 @given(
     st.lists(
         st.builds(
@@ -65,7 +72,7 @@ def reader(begun):
             st.sampled_from(["testapp.tag", "gone.model"]),
             st.text(),
             st.sampled_from(KINDS),
-            st.none() | st.lists(st.integers()).map(tuple),
+            st.none() | KEYS,
             st.none() | st.frozensets(st.text()),
             st.just("default"),
         )
@@ -74,6 +81,17 @@ def reader(begun):
 def test_an_entry_says_what_was_written(changes):
     """Changes come out of the log as they went in."""
     assert decode(encode(changes), "default", lambda model, pks: tuple(pks)) == changes
+
+
+def test_the_keys_of_a_bulk_operation_are_a_short_entry():
+    """Integers that follow one another are told by the first and their number; the rest as they are."""
+    change = Change("testapp.tag", "testapp_tag", "deleted", tuple(range(7, 10_007)), None, "default")
+    assert encode([change]) == '[["testapp.tag","testapp_tag","deleted",{"runs":[[7,10000]]},null]]'
+    scattered = replace(change, pks=tuple(range(0, 100, 2)))
+    assert '"runs"' not in encode([scattered])
+    for text in ('{"runs":[[1,9999999]]}', '{"runs":[[1]]}', "{}"):
+        with pytest.raises((ValueError, KeyError)):
+            decode(f'[["testapp.tag","testapp_tag","deleted",{text},null]]', "default", lambda _, pks: tuple(pks))
 
 
 @transactional

@@ -4,7 +4,9 @@ import contextlib
 import re
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.models import Case, F, Q, When
+from django.db.models.functions import Lower
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
@@ -71,17 +73,73 @@ def test_a_bare_save_is_one_transaction_with_its_entry(ear):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_keys_of_an_update_come_with_it(ear):
-    """An update of many rows is the same number of statements with its keys as without."""
+    """On PostgreSQL an update of many rows is one statement with its keys; on SQLite a query may come before it."""
     programs.seed()
     ear.clear()
     with CaptureQueriesContext(connection) as captured:
         assert programs.Note.objects.filter(size__lt=4).update(size=9) == 4
-    assert [query["sql"].split()[0] for query in captured.captured_queries if "RELEASE" not in query["sql"]] in (
-        ["BEGIN", "UPDATE", "INSERT", "COMMIT"],
-        ["BEGIN", "WITH", "INSERT", "COMMIT"],
-    )
+    words = ["WITH"] if connection.vendor == "postgresql" else ["SELECT", "UPDATE"]
+    said = [query["sql"].split()[0] for query in captured.captured_queries if "RELEASE" not in query["sql"]]
+    assert said == ["BEGIN", *words, "INSERT", "COMMIT"]
     ((_, kind, pks, fields),) = ear.told()
     assert (kind, len(pks), fields) == ("updated", 4, {"size"})
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="asked beforehand on SQLite only")
+@pytest.mark.parametrize(
+    ("asked", "write"),
+    [
+        (True, lambda notes: notes.update(size=F("size") + 1)),
+        (True, lambda notes: notes.filter(Q(text__startswith="n") | Q(pk__in=[1, 2])).update(text="b")),
+        (
+            True,
+            lambda notes: notes.filter(size__gte=2).update(
+                text="a %s WHERE b%", size=Case(When(size=1, then=2), default=5)
+            ),
+        ),
+        (True, lambda notes: notes.filter(folder=None)._raw_delete("default")),
+        (False, lambda notes: notes.filter(pk=notes[1].pk).update(size=4)),
+        (False, lambda notes: notes.filter(pk__in=notes.order_by("?").values("pk")[:3]).update(size=4)),
+        (False, lambda notes: notes.filter(text=Lower("text")).update(size=4)),
+        (False, lambda notes: notes.filter(folder__name__contains="seed").update(size=4)),
+        (False, lambda _: programs.Ticket.objects.update(id="6" * 32)),
+        (False, lambda _: programs.Seat.objects.update(row=2)),
+        (True, lambda _: programs.Seat.objects.filter(row=1).update(guest="a")),
+    ],
+)
+def test_rows_are_asked_for_beforehand_only_where_that_is_exact(ear, asked, write):
+    """A query before the statement sees the rows of the statement; where it might see others RETURNING tells."""
+    programs.seed()
+    programs.Note.objects.filter(size=3).update(folder=None)
+    programs.Ticket.objects.create(title="a")
+    programs.Seat.objects.create(row=1, number=1)
+    before = programs.snapshot()
+    ear.clear()
+    with CaptureQueriesContext(connection) as captured:
+        rows = write(programs.Note.objects.order_by("pk"))
+    statements = [query["sql"] for query in captured.captured_queries]
+    assert any(sql.startswith("SELECT") and "LIMIT 10001" in sql for sql in statements) == asked
+    after = programs.snapshot()
+    ((_, kind, pks, _), *_) = ear.told()
+    assert len(pks) == rows
+    for table in before:
+        changed = {pk for pk, row in before[table].items() if after[table].get(pk) != row}
+        if changed and kind in {"updated", "deleted"}:
+            assert changed <= set(pks)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="asked beforehand on SQLite only")
+def test_rows_are_not_asked_for_where_others_may_write_in_between(ear, monkeypatch):
+    """Without the lock for writing from the start of the transaction, the statement itself tells."""
+    programs.seed()
+    monkeypatch.setattr(connections["default"], "transaction_mode", None)
+    ear.clear()
+    with CaptureQueriesContext(connection) as captured:
+        programs.Note.objects.filter(size__lt=4).update(size=9)
+    assert not any(query["sql"].startswith("SELECT") for query in captured.captured_queries)
+    assert len(ear[0][0].pks) == 4
 
 
 @pytest.mark.django_db(transaction=True)
@@ -91,7 +149,8 @@ def test_deletion_keeps_the_fast_path(ear):
     ear.clear()
     with CaptureQueriesContext(connection) as captured:
         assert programs.Note.objects.all().delete() == (6, {"testapp.Note": 6})
-    assert len(captured.captured_queries) == 4
+    words = ["WITH"] if connection.vendor == "postgresql" else ["SELECT", "DELETE"]
+    assert [query["sql"].split()[0] for query in captured.captured_queries] == ["BEGIN", *words, "INSERT", "COMMIT"]
     ((_, kind, pks, _),) = ear.told()
     assert (kind, len(pks)) == ("deleted", 6)
 
