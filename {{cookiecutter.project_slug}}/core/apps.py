@@ -81,3 +81,17 @@ def _add_jobs() -> None:
         supervisor.add("core.versions", versions.keep_repairing)
     if has_sockets():
         supervisor.add("core.sockets", keeper.run)
+    if core_settings.REACTIVE.ENABLED:
+        _add_reactive_jobs()
+
+
+def _add_reactive_jobs() -> None:
+    from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+    from core.reactive import delivery, hosting
+    from core.supervisor import supervisor
+
+    supervisor.add("core.reactive.sockets", delivery.post.run)
+    supervisor.add("core.reactive.worker", hosting.host.run)
+    if not isinstance(get_channel_layer(), InMemoryChannelLayer):
+        supervisor.add("core.reactive.tick", hosting.tick)

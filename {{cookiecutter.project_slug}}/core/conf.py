@@ -111,6 +111,23 @@ class Bulk(Feature):
 class Reactive(Feature):
     """Live queries."""
 
+    # Seconds between the beginnings of two evaluations of one query: what changes meanwhile waits and counts as one.
+    THROTTLE_RATE: float = field(default=0.1, metadata={"minimum": 0})
+    # Items of one answer, and seconds of one evaluation, above which the log has a warning.
+    WARNINGS_MAX_RESULT_LENGTH: int = field(default=1000, metadata={"minimum": 1})
+    WARNINGS_MAX_PROCESSING_TIME: float = field(default=1.0, metadata={"minimum": 0})
+    # The same, above which a query is live no longer: its clients are told.
+    MAX_RESULT_LENGTH: int = field(default=10_000, metadata={"minimum": 1})
+    ERRORS_MAX_PROCESSING_TIME: float = field(default=20.0, metadata={"minimum": 0})
+    # Seconds within which everything that was lost on the way is made good.
+    REPAIR_INTERVAL: float = field(default=30.0, metadata={"minimum": 0.1})
+    # Seconds that a query stays live without anybody being connected: time to come back and ask what was missed.
+    SUBSCRIBER_TIMEOUT: float = field(default=90.0, metadata={"minimum": 1})
+    # Differences of one query that are kept for those who come back.
+    JOURNAL_LENGTH: int = field(default=100, metadata={"minimum": 1})
+    # Queries that one worker evaluates at the same time.
+    MAX_WORKERS: int = field(default=4, metadata={"minimum": 1})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bindings(Feature):

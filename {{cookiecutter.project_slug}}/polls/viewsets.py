@@ -11,12 +11,14 @@ from rest_framework.viewsets import ModelViewSet
 
 from core.bulk import ListCreateModelMixin, ListDestroyModelMixin, ListUpdateModelMixin
 from core.etags import CacheResponseAndETAGMixin
+from core.reactive import observable
 from core.viewsets import NestedViewSetMixin
 from polls.filters import ChoiceFilter, QuestionFilter
 from polls.models import Choice, Question
 from polls.serializers import ChoiceSerializer, QuestionSerializer
 
 
+@observable
 class QuestionViewSet(
     CacheResponseAndETAGMixin,
     ListCreateModelMixin,
@@ -41,6 +43,7 @@ class QuestionViewSet(
         serializer.save(owner=self.request.user)
 
 
+@observable
 class ChoiceViewSet(
     CacheResponseAndETAGMixin,
     NestedViewSetMixin,

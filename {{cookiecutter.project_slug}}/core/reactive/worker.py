@@ -1,0 +1,250 @@
+"""The worker: finds out which observers a commit concerns, and evaluates them.
+
+Any number of workers may be there, in any process; each hears of every commit by reading the log. What one of them has
+marked as due lies in the database, where whoever is free takes it. So nothing depends on a message or on a process:
+
+- A worker remembers the entries of the last ``MEMORY`` seconds. Whenever somebody has kept a new answer of an observer,
+  the entries that this answer does not cover are matched with it again: none can slip through between an evaluation
+  that began too early and a match with what is known no longer.
+- A new worker begins to read ``MEMORY`` seconds before the place that the bookmark names.
+- A dead worker's leases run out, and what it had taken is taken again.
+"""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.conf import settings
+
+from core.changes import Change, log
+from core.changes.position import Position
+from core.conf import core_settings
+from core.models import Bookmark, Observer
+from core.reactive import store
+from core.reactive.coverage import coverage, covers, reaches
+from core.reactive.evaluating import run
+from core.reactive.matching import Index, Profile
+
+MEMORY: Final = 60.0
+"""Seconds for which entries of the log are remembered; no evaluation takes as long."""
+MOST_REMEMBERED: Final = 5000
+"""Entries that are remembered at most."""
+OVERLAP: Final = 10.0
+"""Seconds that a look at the observers reaches back: for statements that commit late, and clocks that differ."""
+BOOKMARK_INTERVAL: Final = 10.0
+"""Seconds between two times of writing down how far the log has been read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An entry of the log, or changes that came without one."""
+
+    using: str
+    number: int | None
+    at: float
+    changes: list[Change]
+
+
+@dataclass(slots=True)
+class Known:
+    """What a worker remembers of an observer."""
+
+    version: int
+    covered: Mapping[str, Any]
+    tables: frozenset[str] | None  # where there is no profile: None for any
+    user: str | None
+
+
+class Worker:
+    """One worker. Its methods block, and are called by one thread at a time, but for ``evaluate`` and ``hear``."""
+
+    def __init__(self) -> None:
+        self.index = Index()
+        self.known: dict[str, Known] = {}
+        self._positions: dict[str, Position] = {}
+        self._floors: dict[str, int] = {}
+        self._heard: deque[Heard] = deque()
+        self._told: deque[list[Change]] = deque()
+        self._looked_at = 0.0
+        self._look_at_all = 0.0
+        self._bookmark_at = 0.0
+
+    # --- What has happened ---
+
+    def hear(self, changes: list[Change]) -> None:
+        """Take in changes that no log tells of. From any thread."""
+        if unlogged := [change for change in changes if not log.writes_to(change.using)]:
+            self._told.append(unlogged)
+
+    def look(self) -> None:
+        """Read on in the logs, see which observers have a new answer, and mark those that something concerns."""
+        fresh = self._read()
+        renewed = self._refresh()
+        reasons = self._concerned(self.known.keys() - renewed, fresh)
+        reasons |= self._again(renewed)
+        store.mark(reasons)
+        self._keep_bookmarks()
+
+    def _read(self) -> list[Heard]:
+        now = time.monotonic()
+        fresh = []
+        while self._told:
+            fresh.append(Heard("", None, now, self._told.popleft()))
+        for using in log.aliases():
+            fresh += self._read_log(using, now)
+        self._heard.extend(fresh)
+        while self._heard and (self._heard[0].at < now - MEMORY or len(self._heard) > MOST_REMEMBERED):
+            old = self._heard.popleft()
+            if old.number is not None:
+                self._floors[old.using] = max(self._floors.get(old.using, 0), old.number)
+        return fresh
+
+    def _read_log(self, using: str, now: float) -> list[Heard]:
+        fresh = []
+        position = self._positions.get(using)
+        if position is None:
+            position = self._begin(using)
+        while True:
+            reading = log.changes_since(position, using)
+            self._positions[using] = position = reading.position
+            if reading.missed:
+                self._floors[using] = position.last
+                store.mark_all("the log was pruned before it was read")
+            fresh += [Heard(using, entry.id, now, entry.changes) for entry in reading.entries]
+            if not reading.more:
+                return fresh
+
+    def _begin(self, using: str) -> Position:
+        """Return where to begin to read the log of ``using``: where the last worker left it, or at its end."""
+        last = Bookmark.objects.filter(using=using).values_list("last", flat=True).first()
+        if last is None:
+            position = log.end(using)
+            store.mark_all("the first look")
+        else:
+            position = Position(last)
+        self._floors[using] = position.last
+        return position
+
+    def _keep_bookmarks(self) -> None:
+        now = time.monotonic()
+        if now < self._bookmark_at:
+            return
+        self._bookmark_at = now + BOOKMARK_INTERVAL
+        for using, last in self._floors.items():
+            Bookmark.objects.update_or_create(using=using, defaults={"last": last})
+
+    # --- What is known of the observers ---
+
+    def _refresh(self) -> set[str]:
+        """Take in what has become of the observers since the last look; return those with a new answer."""
+        now = time.time()
+        everything = now >= self._look_at_all
+        rows = (
+            Observer.objects.all() if everything else Observer.objects.filter(updated_at__gte=self._looked_at - OVERLAP)
+        )
+        versions = dict(rows.values_list("pk", "version"))
+        if everything:
+            for gone in self.known.keys() - versions.keys():
+                self._forget(gone)
+            self._look_at_all = now + core_settings.REACTIVE.REPAIR_INTERVAL / 2
+        self._looked_at = now
+        new = {pk for pk, version in versions.items() if pk not in self.known or self.known[pk].version != version}
+        for block in store.blocks(new):
+            for row in Observer.objects.filter(pk__in=block):
+                self._learn(row)
+        return new & self.known.keys()
+
+    def _learn(self, row: Observer) -> None:
+        tables: frozenset[str] | None = frozenset()
+        if row.profile is not None:
+            matched = row.profile
+            self.index.put(row.pk, Profile.from_data(matched["profile"]), matched["keys"], matched["nested"])
+        else:
+            self.index.discard(row.pk)
+            tables = None if row.keys is None else frozenset(row.tables)
+        self.known[row.pk] = Known(row.version, row.covered, tables, row.question["caller"]["user_pk"])
+
+    def _forget(self, observer: str) -> None:
+        self.index.discard(observer)
+        del self.known[observer]
+
+    # --- What concerns whom ---
+
+    def _again(self, renewed: set[str]) -> dict[str, str]:
+        """Match observers that have a new answer with all that is remembered and that this answer does not cover."""
+        reasons: dict[str, str] = {}
+        for observer in renewed:
+            covered = self.known[observer].covered
+            if covered and any(not reaches(covered, using, floor) for using, floor in self._floors.items()):
+                reasons[observer] = "its answer was older than what is remembered"
+        open_ = [
+            heard
+            for heard in self._heard
+            if any(not covers(self.known[each].covered, heard.using, heard.number) for each in renewed)
+        ]
+        return self._concerned(renewed, open_) | reasons
+
+    def _concerned(self, among: AbstractSet[str], heard: list[Heard]) -> dict[str, str]:
+        """Return which of the observers ``among`` the entries ``heard`` concern, with the reason."""
+        if not heard or not among:
+            return {}
+        changes = [change for each in heard for change in each.changes]
+        found = {str(observer): reason for observer, reason in self.index.concerned(changes).items()}
+        found |= self._by_table(changes) | self._by_user(changes)
+        return {
+            observer: reason
+            for observer, reason in found.items()
+            if observer in among
+            and not all(covers(self.known[observer].covered, each.using, each.number) for each in heard)
+        }
+
+    def _by_table(self, changes: list[Change]) -> dict[str, str]:
+        tables = {change.table for change in changes}
+        found = {}
+        for observer, known in self.known.items():
+            if known.tables is None or known.tables & tables:
+                found[observer] = f"changes of {', '.join(sorted(tables)[:3])}"
+        return found
+
+    def _by_user(self, changes: list[Change]) -> dict[str, str]:
+        """Return the observers of users who have changed themselves: they may see more now, or less."""
+        users: set[str] | None = set()
+        for change in changes:
+            if change.model.lower() == settings.AUTH_USER_MODEL.lower() and change.fields != frozenset({"last_login"}):
+                users = None if users is None or change.pks is None else users | set(map(str, change.pks))
+        if users == set():
+            return {}
+        return {
+            observer: "its user has changed"
+            for observer, known in self.known.items()
+            if known.user is not None and (users is None or known.user in users)
+        }
+
+    # --- Evaluating ---
+
+    def claim(self, limit: int) -> list["Claim"]:
+        """Take at most ``limit`` observers that are due."""
+        covered = coverage(self._positions)
+        return [Claim(row, covered) for row in store.claim(limit)]
+
+    def work(self) -> int:
+        """Look, and evaluate until nothing is due; return how many evaluations that took."""
+        done = 0
+        self.look()
+        while claims := self.claim(core_settings.REACTIVE.MAX_WORKERS):
+            for claim in claims:
+                run(claim.row, claim.covered)
+                done += 1
+            self.look()
+        return done
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An observer that this worker has taken, and what its answer will cover."""
+
+    row: Observer
+    covered: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,337 @@
+"""What can go wrong with live queries, and must not."""
+
+import pytest
+from django.db import connection
+
+from core.models import Bookmark, ChangeLogEntry, Difference, Observer, Subscriber
+from core.reactive import evaluating, housekeeping, store
+from core.reactive.evaluation import evaluate
+from core.reactive.worker import Worker
+from polls.models import Choice, Question
+from polls.viewsets import ChoiceViewSet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CHOICES = "/api/choices/"
+
+
+def vote(text="Tea"):
+    Choice.objects.filter(choice_text=text).vote()
+
+
+def due_now():
+    """Let all pauses pass."""
+    Observer.objects.exclude(due_at=None).update(due_at=0)
+
+
+# --- Views that fail ---
+
+
+@pytest.mark.parametrize("failure", ["raises", "status"])
+def test_a_view_that_fails_is_asked_again_and_never_taken_for_an_empty_list(world, question, monkeypatch, failure):
+    live = world.page().observe(CHOICES)
+
+    def fail(self, queryset):
+        from rest_framework.exceptions import APIException
+
+        raise ValueError("out of order") if failure == "raises" else APIException
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ChoiceViewSet, "filter_queryset", fail)
+        vote()
+        world.work()
+        row = Observer.objects.get()
+        assert (len(live.items), live.page.messages, row.failures) == (2, [], 1)
+        assert row.due_at is not None
+        due_now()
+        world.work()
+        assert Observer.objects.get().failures == 2
+    due_now()
+    world.work()
+    assert live.items == live.fresh
+    assert Observer.objects.get().failures == 0
+
+
+def test_a_view_that_fails_is_logged_once_with_what_was_asked(world, question, monkeypatch, caplog):
+    world.page().observe(CHOICES, votes__gte=0)
+    monkeypatch.setattr(ChoiceViewSet, "filter_queryset", lambda *_: 1 / 0)
+    vote()
+    world.work()
+    due_now()
+    world.work()
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert "/api/choices/?votes__gte=0 (choice-list, user anonymous)" in errors[0].getMessage()
+
+
+def test_a_failing_view_is_the_failure_of_the_request_that_subscribes(api, question, monkeypatch):
+    monkeypatch.setattr(ChoiceViewSet, "filter_queryset", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        api.get(CHOICES, {"observe": "me"})
+    assert not Observer.objects.get().subscriptions.exists()
+
+
+def test_a_slow_view_is_warned_of_and_then_suspended_with_a_message(world, question, settings, caplog):
+    live = world.page().observe(CHOICES)
+    settings.CORE = {**settings.CORE, "REACTIVE": {"WARNINGS_MAX_PROCESSING_TIME": 0, "THROTTLE_RATE": 0}}
+    vote()
+    world.work()
+    assert any("A live query took" in record.getMessage() for record in caplog.records)
+    assert live.items == live.fresh
+    settings.CORE = {**settings.CORE, "REACTIVE": {"ERRORS_MAX_PROCESSING_TIME": 0, "THROTTLE_RATE": 0}}
+    vote()
+    world.work()
+    message = live.page.messages[-1]
+    assert (message["msg"], message["observer"]) == ("suspended", live.observer)
+    assert "a live query may take 0 s" in message["detail"]
+    vote()
+    assert world.work() == 0
+    settings.CORE = {**settings.CORE, "REACTIVE": {"THROTTLE_RATE": 0}}
+    live.page.observe(CHOICES)  # to ask anew makes it live again
+    vote()
+    world.work()
+    again = live.page.lists[live.observer]
+    assert again.items == again.fresh
+
+
+def test_a_list_that_grows_too_long_is_suspended_and_one_that_is_too_long_refused(world, question, settings):
+    settings.CORE = {**settings.CORE, "REACTIVE": {"MAX_RESULT_LENGTH": 2, "THROTTLE_RATE": 0}}
+    page = world.page()
+    page.observe(CHOICES)
+    Choice.objects.create(question=question, choice_text="Juice")
+    world.work()
+    assert [message["msg"] for message in page.messages] == ["suspended"]
+    answer = page.get(CHOICES, observe=page.subscriber)
+    assert answer.status_code == 400
+    assert answer.json() == {"observe": ["The list has 3 items; a live query may have 2. Ask for a page."]}
+
+
+def test_a_long_list_is_warned_of(world, question, settings, caplog):
+    settings.CORE = {**settings.CORE, "REACTIVE": {"WARNINGS_MAX_RESULT_LENGTH": 1}}
+    world.page().observe(CHOICES)
+    assert any("A live query has 2 items" in record.getMessage() for record in caplog.records)
+
+
+# --- What is lost on the way ---
+
+
+def test_a_lost_message_is_made_good_by_the_next_one(world, question):
+    live = world.page().observe(CHOICES)
+    vote()
+    world.work()
+    vote()
+    world.workers[0].work()
+    world.post.clear()
+    vote()
+    world.work()
+    assert live.items == live.fresh
+
+
+def test_a_lost_message_is_made_good_without_another(world, question):
+    live = world.page().observe(CHOICES)
+    vote()
+    world.workers[0].work()
+    world.post.clear()
+    world.processes[0].catch_up()
+    assert live.items == live.fresh
+
+
+def test_messages_that_come_twice_or_in_another_order_do_no_harm(world, question):
+    live = world.page().observe(CHOICES)
+    for _ in range(3):
+        vote()
+        world.workers[0].work()
+    world.post = [*reversed(world.post), *world.post]
+    world.deliver()
+    assert live.items == live.fresh
+    assert [message["seq"] for message in live.page.messages] == sorted({m["seq"] for m in live.page.messages})
+
+
+def test_a_killed_worker_is_followed_by_another_that_begins_where_it_was(world, question, monkeypatch):
+    live = world.page().observe(CHOICES)
+    vote()
+    killed = world.workers.pop()
+    killed.look()
+    claim = killed.claim(1)[0]
+    assert world.work() == 0  # no worker is there
+    world.workers.append(Worker())
+    assert world.work() == 0  # the dead one still holds it
+    Observer.objects.filter(lease=claim.row.lease).update(lease_until=0)
+    assert world.work() == 1
+    assert live.items == live.fresh
+
+
+def test_a_new_worker_evaluates_nothing_that_is_up_to_date(world, question):
+    world.page().observe(CHOICES)
+    vote()
+    world.work()
+    Bookmark.objects.update(last=ChangeLogEntry.objects.order_by("pk").first().pk)
+    world.workers.append(Worker())
+    assert world.work() == 0
+
+
+def test_a_worker_that_was_away_for_longer_than_the_log_asks_everything_anew(world, question):
+    live = world.page().observe(CHOICES)
+    vote()
+    vote()
+    ChangeLogEntry.objects.exclude(pk=ChangeLogEntry.objects.order_by("pk").last().pk).delete()
+    world.work()
+    assert live.items == live.fresh
+
+
+def test_an_answer_that_comes_late_is_not_kept(world, question):
+    """Of two answers the one that was kept first counts; the other is asked for again."""
+    live = world.page().observe(CHOICES)
+    row = Observer.objects.get()
+    from core.reactive.question import Question as Asked
+
+    asked = Asked.from_data(row.question)
+    late = evaluate(asked)
+    vote()
+    world.work()
+    kept = evaluating.kept_of(asked, late, {})
+    assert store.finish(row.pk, late.items, kept, seq=row.seq) is None
+    assert Observer.objects.get().seq == row.seq + 1
+    assert live.items == live.fresh
+
+
+def test_a_poll_finds_what_nobody_has_announced(world, question, monkeypatch):
+    live = world.page().observe(CHOICES)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE polls_choice SET votes = 9 WHERE choice_text = 'Tea'")
+    assert world.work() == 0
+    Observer.objects.update(poll_interval=5)
+    vote("Coffee")
+    world.work()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE polls_choice SET votes = 11 WHERE choice_text = 'Tea'")
+    assert Observer.objects.get().due_at is not None
+    assert world.work() == 0
+    due_now()
+    assert world.work() == 1
+    assert [item["votes"] for item in live.items] == [11, 1]
+
+
+def test_a_burst_is_evaluated_at_once_and_again_when_the_throttle_lets_it(world, question, settings):
+    live = world.page().observe(CHOICES)
+    settings.CORE = {**settings.CORE, "REACTIVE": {"THROTTLE_RATE": 60}}
+    vote()
+    assert world.work() == 1
+    for _ in range(5):
+        vote()
+        assert world.work() == 0
+    due_now()
+    assert world.work() == 1
+    assert live.items == live.fresh
+
+
+# --- Coming back ---
+
+
+def test_a_client_that_comes_back_gets_what_it_missed(world, question):
+    live = world.page().observe(CHOICES)
+    live.page.disconnect()
+    for _ in range(3):
+        vote()
+        world.work()
+    body = live.resume()
+    assert len(body["messages"]) == 3
+    assert live.items == live.fresh
+    assert live.resume()["messages"] == []
+
+
+def test_a_client_that_comes_back_too_late_gets_the_list(world, question):
+    live = world.page().observe(CHOICES)
+    live.page.disconnect()
+    vote()
+    world.work()
+    Difference.objects.all().delete()
+    assert "items" in live.resume()
+    assert live.items == live.fresh
+
+
+def test_a_number_of_an_observer_that_is_gone_is_taken_for_none_of_the_new_one(world, question):
+    live = world.page().observe(CHOICES)
+    vote()
+    world.work()
+    housekeeping.clear()
+    vote()
+    assert "items" in live.resume()
+    assert live.items == live.fresh
+
+
+def test_a_page_on_another_process_goes_on_where_it_was(world, question):
+    from tests.core.reactive.world import Process
+
+    live = world.page().observe(CHOICES)
+    live.page.disconnect()
+    vote()
+    world.work()
+    world.processes.append(Process())
+    live.page.connect(world.processes[1])
+    assert live.items == live.fresh
+    vote()
+    world.work()
+    assert live.items == live.fresh
+
+
+# --- Housekeeping ---
+
+
+def test_who_does_not_come_back_is_forgotten_and_so_is_what_only_they_asked(world, question):
+    gone, here = world.page(), world.page()
+    gone.observe(CHOICES, votes__gte=1)
+    here.observe(CHOICES)
+    vote()
+    world.work()
+    Subscriber.objects.update(expires_at=0)
+    housekeeping.heartbeat([here.subscriber])
+    Observer.objects.update(updated_at=0)
+    housekeeping.tidy()
+    assert [row.pk for row in Subscriber.objects.all()] == [here.subscriber]
+    row = Observer.objects.get()
+    assert row.subscriptions.count() == 1
+    assert set(Difference.objects.values_list("observer_id", flat=True)) <= {row.pk}
+
+
+def test_an_observer_somebody_is_about_to_subscribe_to_stays(world, question):
+    page = world.page()
+    page.observe(CHOICES)
+    store.unsubscribe(Observer.objects.get().pk, page.subscriber)
+    housekeeping.tidy()
+    assert Observer.objects.exists()
+
+
+def test_the_journal_keeps_a_limited_number_of_differences(world, question, settings):
+    settings.CORE = {**settings.CORE, "REACTIVE": {"JOURNAL_LENGTH": 2, "THROTTLE_RATE": 0}}
+    live = world.page().observe(CHOICES)
+    for _ in range(4):
+        vote()
+        world.work()
+    housekeeping.tidy()
+    assert sorted(Difference.objects.values_list("seq", flat=True)) == [live.seq - 1, live.seq]
+
+
+def test_a_page_whose_observer_was_removed_is_told_to_ask_again(world, question):
+    live = world.page().observe(CHOICES)
+    assert housekeeping.clear() == 1
+    world.deliver()
+    assert [message["msg"] for message in live.page.messages] == ["reload"]
+
+
+def test_a_page_that_did_not_hear_of_it_finds_out(world, question):
+    live = world.page().observe(CHOICES)
+    world.processes[0].catch_up()
+    housekeeping.clear()
+    world.post.clear()
+    world.processes[0].catch_up()
+    assert [message["msg"] for message in live.page.messages] == ["reload"]
+
+
+def test_questions_that_are_gone_from_the_site_are_revoked(world, question, serve):
+    page = world.page()
+    live = page.observe(CHOICES)
+    serve([])
+    Choice.objects.create(question=Question.objects.get(), choice_text="Juice")
+    world.work()
+    assert live.ended == "revoked"

@@ -1,0 +1,170 @@
+"""Whose subscriber ids are, and what becomes of live queries when rights change."""
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from core.models import Observer, Subscription
+from core.reactive.owners import Owner
+from polls.models import Choice, Question
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUESTIONS, CHOICES = "/api/questions/", "/api/choices/"
+
+
+@pytest.mark.parametrize(
+    ("noted", "caller", "owns"),
+    [
+        (("", ""), Owner(), True),  # known by whoever knows it
+        (("", ""), Owner("s", "1"), True),
+        (("s", ""), Owner("s"), True),
+        (("s", ""), Owner("t"), False),
+        (("s", ""), Owner(), False),
+        (("s", "1"), Owner("", "1"), True),  # the same user, from elsewhere
+        (("s", "1"), Owner("s", "2"), True),  # the same session, after a login
+        (("s", "1"), Owner("t", "2"), False),
+        (("", "1"), Owner("s", ""), False),
+    ],
+)
+def test_an_id_belongs_to_its_session_or_its_user(noted, caller, owns):
+    assert caller.owns(*noted) is owns
+
+
+def observe(client, subscriber, url=CHOICES):
+    return client.get(url, {"observe": subscriber})
+
+
+def client_of(user):
+    client = APIClient()
+    client.force_login(user)
+    return client
+
+
+def test_nobody_else_can_observe_with_an_id_or_end_its_subscriptions(author, stranger, question):
+    mine, theirs = client_of(author), client_of(stranger)
+    body = observe(mine, "mine").json()
+    refused = observe(theirs, "mine")
+    assert refused.status_code == 403
+    assert "belongs to another caller" in refused.json()["detail"]
+    assert observe(APIClient(), "mine").status_code == 403
+    leave = f"/api/queryobserver/unsubscribe/?observer={body['observer']}&subscriber=mine"
+    assert theirs.post(leave).status_code == 403
+    assert Subscription.objects.count() == 1
+    assert mine.post(leave).status_code == 200
+    assert mine.post(leave).json() == {}
+    assert not Subscription.objects.exists()
+
+
+def test_an_id_of_a_session_survives_the_login(author, question):
+    client = APIClient()
+    session = client.session  # an anonymous caller who has a session
+    session["basket"] = 1
+    session.save()
+    assert observe(client, "mine").status_code == 200
+    assert observe(APIClient(), "mine").status_code == 403
+    client.login(username="author", password="author-password")
+    assert observe(client, "mine").status_code == 200
+
+
+def test_a_token_and_a_session_of_one_user_are_one_owner(author, question):
+    observe(client_of(author), "mine")
+    by_token = APIClient()
+    by_token.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=author).key}")
+    assert observe(by_token, "mine").status_code == 200
+
+
+def test_to_leave_needs_both_names(api):
+    assert list(api.post("/api/queryobserver/unsubscribe/?observer=x").json()) == ["subscriber"]
+    assert list(api.post("/api/queryobserver/unsubscribe/?subscriber=x").json()) == ["observer"]
+
+
+def test_what_is_stored_of_a_request_holds_neither_cookies_nor_tokens(author, question):
+    client = client_of(author)
+    key = Token.objects.create(user=author).key
+    client.credentials(HTTP_AUTHORIZATION=f"Token {key}", HTTP_X_SECRET="hidden", HTTP_ACCEPT_LANGUAGE="sl")
+    client.get(CHOICES, {"observe": "mine", "votes__gte": 0})
+    stored = Observer.objects.get().question
+    assert stored == {
+        "view": "choice-list",
+        "path": CHOICES,
+        "query": [["votes__gte", "0"]],
+        "caller": {"user_pk": str(author.pk), "host": "testserver", "scheme": "http", "language": "sl"},
+        "shared": False,
+    }
+
+
+# --- Rights ---
+
+
+def test_every_caller_sees_their_own(world, author, stranger, question, hidden_question):
+    lists = [world.page(user).observe(QUESTIONS) for user in (None, stranger, author)]
+    assert [len(live.items) for live in lists] == [1, 1, 2]
+    Question.objects.filter(pk=hidden_question.pk).update(published=True)
+    world.work()
+    assert [len(live.items) for live in lists] == [2, 2, 2]
+    Question.objects.filter(pk=question.pk).update(published=False)
+    world.work()
+    assert [live.items for live in lists] == [live.fresh for live in lists]
+    assert [len(live.items) for live in lists] == [1, 1, 2]
+
+
+def test_callers_of_one_kind_share_an_observer_and_others_do_not(world, author, question):
+    anonymous = {world.page().observe(CHOICES).observer for _ in range(3)}
+    own = {world.page(author).observe(CHOICES).observer for _ in range(2)}
+    assert (len(anonymous), len(own), len(anonymous | own)) == (1, 1, 2)
+    Choice.objects.filter(choice_text="Tea").vote()
+    assert world.work() == 2
+    assert all(live.items == live.fresh for page in world.pages for live in page.lists.values())
+
+
+def test_choices_of_a_question_that_is_hidden_go(world, question):
+    live = world.page().observe(CHOICES)
+    Question.objects.filter(pk=question.pk).update(published=False)
+    world.work()
+    assert live.items == []
+
+
+def test_who_becomes_staff_sees_more_and_who_ceases_to_be_less(world, stranger, question, hidden_question):
+    live = world.page(stranger).observe(QUESTIONS)
+    stranger.is_staff = True
+    stranger.save()
+    world.work()
+    assert len(live.items) == 2
+    User.objects.get(pk=stranger.pk)
+    stranger.is_staff = False
+    stranger.save()
+    world.work()
+    assert len(live.items) == 1
+
+
+def test_a_login_is_no_reason_to_ask_anew(world, stranger, question):
+    world.page(stranger).observe(QUESTIONS)
+    world.work()
+    APIClient().login(username="stranger", password="stranger-password")
+    assert world.work() == 0
+
+
+@pytest.mark.parametrize("loss", ["deactivated", "deleted", "parent hidden", "filter hidden"])
+def test_who_has_lost_the_right_to_ask_is_told_so_and_nothing_else(world, stranger, question, loss):
+    page = world.page(stranger)
+    path, query = {
+        "parent hidden": (f"/api/questions/{question.pk}/choices/", {}),
+        "filter hidden": (CHOICES, {"question": question.pk}),
+    }.get(loss, (CHOICES, {}))
+    live = page.observe(path, **query)
+    if loss == "deactivated":
+        stranger.is_active = False
+        stranger.save()
+    elif loss == "deleted":
+        stranger.delete()
+    else:
+        Question.objects.filter(pk=question.pk).update(published=False)
+    Choice.objects.create(question=question, choice_text="Secret")
+    world.work()
+    assert [(each["msg"], each["observer"]) for each in page.messages] == [("revoked", live.observer)]
+    assert not Observer.objects.exists()
+    Choice.objects.create(question=question, choice_text="Another")
+    world.work()
+    assert len(page.messages) == 1
