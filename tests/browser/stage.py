@@ -157,3 +157,8 @@ def choice(page, text):
 def votes(page, text):
     """Return the votes that a choice shows."""
     return int(choice(page, text).locator(".votes").inner_text())
+
+
+def card(page, text):
+    """Return what shows a question."""
+    return page.locator("#questions article", has=page.locator("h2", has_text=text))

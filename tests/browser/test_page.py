@@ -4,7 +4,7 @@ import re
 import signal
 
 import pytest
-from stage import PATIENCE, SCREENSHOTS, agrees, choice, is_live, log_in, shown, until, votes
+from stage import PATIENCE, SCREENSHOTS, agrees, card, choice, is_live, log_in, shown, until, votes
 
 LOST = r"WebSocket|ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
@@ -19,10 +19,6 @@ def ask(page, question, *choices):
     for number, text in enumerate(choices):
         page.locator("#ask [name=choice_text]").nth(number).fill(text)
     page.click("#ask .primary")
-
-
-def card(page, text):
-    return page.locator("#questions article", has=page.locator("h2", has_text=text))
 
 
 def test_two_windows_see_each_others_votes(site, windows):
