@@ -22,7 +22,7 @@ from django.db.models.query import ModelIterable
 from hypothesis import strategies as st
 
 from core.reactive.matching import Index, Profile, profile_of, shown_keys
-from tests.core.changes.programs import pick, picks
+from tests.core.changes.programs import Write, pick, picks
 from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Seat, Shelf, Slot, Tag, Ticket
 
 
@@ -34,6 +34,66 @@ def key(model, n):
 
 def keys(model, n, count=2):
     return [row.pk for row in picks(model, n, count)]
+
+
+# --- writes of what lists are joined by, which the programs of the change stream seldom touch ---
+
+
+def rename_folder(n):
+    for folder in picks(Folder, n, 1):
+        folder.name = f"seed {n % 5}"
+        folder.save(update_fields=["name"] if n % 2 else None)
+
+
+def rename_folders(n):
+    Folder.objects.filter(pk__in=keys(Folder, n)).update(name=f"f{n}")
+
+
+def move_folder(n):
+    Folder.objects.filter(pk=key(Folder, n)).update(parent=pick(Folder, n + 1))
+
+
+def move_note(n):
+    for each in picks(Note, n, 1):
+        each.folder = pick(Folder, n + 1)
+        each.save(update_fields=["folder"] if n % 2 else None)
+
+
+def reweigh_tag(n):
+    Tag.objects.filter(pk=key(Tag, n)).update(weight=n % 4)
+
+
+def move_label(n):
+    for each in Label.objects.order_by("pk")[:2]:
+        each.folder, each.tag = pick(Folder, n) or each.folder, pick(Tag, n) or each.tag
+        each.note = str(n)
+        each.save()
+
+
+def resize_note_of_folder(n):
+    Note.objects.filter(folder=key(Folder, n)).update(size=n)
+
+
+def delete_note(n):
+    Note.objects.filter(pk__in=keys(Note, n, 1)).delete()
+
+
+def cut_link(n):
+    Folder.tags.through._base_manager.filter(tag=key(Tag, n)).delete()
+
+
+MOVES = [
+    rename_folder,
+    rename_folders,
+    move_folder,
+    move_note,
+    reweigh_tag,
+    move_label,
+    resize_note_of_folder,
+    delete_note,
+    cut_link,
+]
+moves = st.builds(Write, st.sampled_from(MOVES), st.integers(0, 11))
 
 
 # --- conditions, each made of one number ---

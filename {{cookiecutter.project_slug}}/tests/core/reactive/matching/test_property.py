@@ -72,7 +72,7 @@ def test_every_way_of_writing_names_whoever_shows_something_else_now(seed, commi
     programs.seed()
     chance = random.Random(seed)
     observers = Observers(queries.every_kind(chance), commits)
-    ways = chance.sample(programs.WAYS, len(programs.WAYS))
+    ways = chance.sample([*programs.WAYS, *queries.MOVES], len(programs.WAYS) + len(queries.MOVES))
     for way in ways:
         observers.check(programs.Write(way, chance.randrange(12)))
 
@@ -80,7 +80,10 @@ def test_every_way_of_writing_names_whoever_shows_something_else_now(seed, commi
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @FOUND_FAST
-@given(lists=st.lists(queries.lists(), min_size=4, max_size=12), program=programs.programs)
+@given(
+    lists=st.lists(queries.lists(), min_size=4, max_size=12),
+    program=st.lists(st.one_of(programs.blocks, queries.moves), min_size=1, max_size=4),
+)
 def test_whoever_shows_something_else_now_is_named(lists, program, commits):
     """After every step of a program of writes, each observer whose list has changed was named by its commits."""
     programs.empty()
@@ -97,7 +100,7 @@ def test_whoever_shows_something_else_now_is_named(lists, program, commits):
     lists=st.lists(
         queries.lists(tuple(queries.DECIDABLE), decidable=True, windows=[(None, None), (0, 3)]), min_size=4, max_size=12
     ),
-    program=st.lists(programs.writes, min_size=1, max_size=4),
+    program=st.lists(st.one_of(programs.writes, queries.moves), min_size=1, max_size=4),
 )
 def test_whoever_shows_none_of_the_rows_is_left_alone(lists, program, commits):
     """Where conditions can be decided, who is named shows a row that was written, or may show it now."""
