@@ -1,5 +1,6 @@
 """When changes are published: once per transaction, after its commit, in the order of commits."""
 
+import gc
 import logging
 import threading
 import tracemalloc
@@ -13,7 +14,7 @@ from django.db.models import ProtectedError
 from django.test import TestCase, override_settings
 from rest_framework.exceptions import APIException
 
-from core.changes import changes_committed, log, record_change
+from core.changes import changes_committed, log, may_have_written, record_change, written_tables
 from core.changes.order import Turnstile, turnstile
 from core.changes.publisher import unpublished
 from core.models import ChangeLogEntry
@@ -598,3 +599,25 @@ class InATestCase(TestCase):
         Tag.objects.create(name="a")
         assert self.told == []
         assert not ChangeLogEntry.objects.exists()
+
+
+@transactional
+def test_a_quick_look_tells_whether_anything_is_written_and_not_committed():
+    """Of any thread; never "nothing" while there is something, whatever became of savepoints on the way."""
+    with transaction.atomic():  # after which nothing is left of what other tests have rolled back
+        Tag.objects.create(name="first")
+    gc.collect()
+    with transaction.atomic():
+        assert not may_have_written()
+        Tag.objects.create(name="a")
+        assert may_have_written()
+        assert written_tables("default") == {"testapp_tag"}
+        with transaction.atomic():
+            Note.objects.create(text="b")
+            transaction.set_rollback(True)
+        seen = []
+        threads.start(lambda: seen.append(may_have_written())).join()
+        assert seen == [True]
+        assert written_tables("default") == {"testapp_tag"}
+    assert not may_have_written()
+    assert written_tables("default") == set()
