@@ -157,7 +157,7 @@ class Watch:
         count = getattr(getattr(page, "paginator", paginator), "count", None)
         if count is not None and count == len(self.items or ()):
             return None
-        if page is not None:
+        if hasattr(page, "start_index"):
             return max(int(page.start_index()) - 1, 0)
         offset: int | None = getattr(paginator, "offset", None)
         return UNKNOWN_OFFSET if offset is None else offset
@@ -183,10 +183,12 @@ class Watch:
 
     def rows(self) -> list[Model] | None:
         """Return the rows of the queryset that were fetched; None if that was not seen."""
-        fetches = self._own_fetches()
+        own, fetches = self._own_statement(), self._own_fetches()
+        if not fetches and own is not None:
+            # A paginator that has counted none, or fewer than its offset, fetches nothing.
+            counted = self._page is not None and any(_is_count_of(own, said) for said in self._statements)
+            return [] if counted and not self.items else None
         rows = [row for fetch in fetches for row in self._fetched.get(fetch) or ()]
-        if not fetches and self.queryset is not None and self._own_statement() is not None:
-            return None
         return rows if all(isinstance(row, Model) for row in rows) else None
 
     def _own_fetches(self) -> frozenset[int]:

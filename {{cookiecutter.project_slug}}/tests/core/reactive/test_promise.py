@@ -9,6 +9,7 @@ import asyncio
 import random
 
 import pytest
+from channels.layers import get_channel_layer
 from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
 from django.db.models import F
@@ -17,7 +18,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from rest_framework.test import APIClient
 
-from channels.layers import get_channel_layer
 from core.changes import record_change
 from core.models import Observer, Subscriber
 from core.reactive import housekeeping, publishing
@@ -94,7 +94,13 @@ class Site(RuleBasedStateMachine):
         self.writer = APIClient()
         self.writer.force_login(self.users["author"])
         self.question("a", published=True, owned=True)
-        self.choice(0, "a", 1)
+        self.question("b", published=False, owned=False)
+        for place in (0, 1):
+            self.choice(place, "a", 1)
+        for name in (None, "stranger"):
+            self.open_page(name, 0)
+            for path in (QUESTIONS, CHOICES):
+                self.world.pages[-1].observe(path)
         self.world.work()
 
     def teardown(self):
@@ -176,9 +182,7 @@ class Site(RuleBasedStateMachine):
 
     @rule(text=texts, other=texts)
     def patch_the_list(self, text, other):
-        self.writer.patch(
-            f"{CHOICES}?choice_text={text}", {"choice_text": other}, headers={"X-Bulk-Operation": "true"}
-        )
+        self.writer.patch(f"{CHOICES}?choice_text={text}", {"choice_text": other}, headers={"X-Bulk-Operation": "true"})
 
     @rule(place=places, text=texts)
     def batch(self, place, text):
@@ -298,7 +302,7 @@ class Site(RuleBasedStateMachine):
         if how == "twice":
             messages *= 2
         elif how == "shuffled":
-            random.Random(seed).shuffle(messages)  # noqa: S311
+            random.Random(seed).shuffle(messages)
         elif how == "half":
             messages = messages[::2]
         elif how == "not at all":
@@ -348,9 +352,7 @@ class Site(RuleBasedStateMachine):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("examples", [8, pytest.param(150, marks=pytest.mark.slow)])
-def test_after_the_last_write_every_live_list_equals_a_fresh_get(
-    channel_layer, settings, monkeypatch, examples
-):
+def test_after_the_last_write_every_live_list_equals_a_fresh_get(channel_layer, settings, monkeypatch, examples):
     settings.CORE = {**settings.CORE, "REACTIVE": {"THROTTLE_RATE": 0, "JOURNAL_LENGTH": 5}}
     monkeypatch.setattr(publishing, "send", publishing.send)
     monkeypatch.setattr(publishing, "hands", [])
@@ -364,5 +366,3 @@ def _profile(examples):
         stateful_step_count=25,
         suppress_health_check=list(HealthCheck),
     )
-
-
