@@ -153,7 +153,7 @@ class Watch:
         if self._page is None:
             return None
         paginator = getattr(view, "paginator", None)
-        page = getattr(paginator, "page", None)
+        page: Any = getattr(paginator, "page", None)
         count = getattr(getattr(page, "paginator", paginator), "count", None)
         if count is not None and count == len(self.items or ()):
             return None

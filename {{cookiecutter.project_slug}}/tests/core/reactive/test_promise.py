@@ -324,8 +324,9 @@ class Site(RuleBasedStateMachine):
         if all_:
             gone = {page.subscriber for page in self.world.pages if page.process is None}
             Subscriber.objects.filter(pk__in=gone).update(expires_at=0)
-            Observer.objects.update(updated_at=F("updated_at") - 100)
-        housekeeping.tidy()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(housekeeping, "UNUSED_FOR", -1 if all_ else housekeeping.UNUSED_FOR)
+            housekeeping.tidy()
 
     # --- Peace ---
 
