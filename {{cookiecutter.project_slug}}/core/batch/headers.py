@@ -19,12 +19,31 @@ CALLER = frozenset(
         "x-csrftoken",
         "x-real-ip",
         "x-client-ip",
+        "client-ip",
+        "x-cluster-client-ip",
+        "x-proxyuser-ip",
         "true-client-ip",
         "cf-connecting-ip",
+        "cf-connecting-ipv6",
         "fastly-client-ip",
+        "forwarded-for",
+        "x-forwarded",
+        "x-host",
+        "x-http-host-override",
+        "x-scheme",
+        "x-url-scheme",
+        "x-script-name",
+        "front-end-https",
+        "x-client-cert",
+        "x-client-dn",
+        "x-client-verify",
     ]
 )
-CALLER_PREFIXES = ("x-forwarded-", "sec-")
+# Those of proxies that vouch for who the caller is among them.
+CALLER_PREFIXES = (
+    *("x-forwarded-", "sec-", "x-auth-", "x-authenticated-", "x-webauth-", "x-ssl-", "ssl-", "x-envoy-"),
+    *("x-amzn-oidc-", "x-goog-authenticated-", "x-goog-iap-", "x-ms-client-", "x-appengine-"),
+)
 # Items get these from the batch unless they set their own.
 DEFAULTS = frozenset(
     [

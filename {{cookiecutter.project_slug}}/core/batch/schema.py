@@ -8,12 +8,33 @@ from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
     extend_schema,
+    extend_schema_field,
     extend_schema_view,
     inline_serializer,
 )
 from rest_framework import serializers
 
 _View = TypeVar("_View", bound=type[Any])
+
+# Written out, where a serializer's field would say "anything".
+_NAMES = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_FILES = {
+    "oneOf": [
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+    ]
+}
+
+
+@extend_schema_field(_NAMES)
+class _Names(serializers.JSONField):
+    """A name or a list of names."""
+
+
+@extend_schema_field(_FILES)
+class _Files(serializers.JSONField):
+    """Parts of the form."""
+
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _RESULT = "{result=question:$.id}"
@@ -22,13 +43,20 @@ _RESULT = "{result=question:$.id}"
 def _item() -> serializers.Serializer[Any]:
     fields: dict[str, Any] = {
         "method": serializers.ChoiceField(choices=_METHODS),
-        "relative_url": serializers.CharField(help_text="A path of this site; may hold references."),
+        "relative_url": serializers.CharField(
+            help_text="A path of this site with its query. May hold references, as headers and body may: "
+            "`{result=NAME:JSONPATH}` is a part of what the item NAME answered, `{result=NAME:$headers.ETag}` a header."
+        ),
         "name": serializers.CharField(required=False, help_text="By which other items refer to this one."),
-        "headers": serializers.DictField(child=serializers.CharField(), required=False),
+        "headers": serializers.DictField(
+            child=serializers.CharField(), required=False, help_text="For this item only, such as If-Match."
+        ),
         "body": serializers.JSONField(required=False, help_text="Any JSON, or JSON as a string."),
-        "depends_on": serializers.JSONField(required=False, help_text="A name or a list of names."),
-        "omit_response_on_success": serializers.BooleanField(default=False),
-        "attached_files": serializers.JSONField(
+        "depends_on": _Names(required=False, help_text="A name or a list of names: those that have to succeed first."),
+        "omit_response_on_success": serializers.BooleanField(
+            default=False, help_text="Answer null for the body, unless the item fails."
+        ),
+        "attached_files": _Files(
             required=False, help_text="A list of parts of the form, or an object with a part for each field."
         ),
     }
@@ -44,7 +72,7 @@ def _request(name: str, batch: Any) -> serializers.Serializer[Any]:
     return inline_serializer(name, flags)
 
 
-def _result() -> serializers.Serializer[Any]:
+def _results() -> serializers.Serializer[Any]:
     header: dict[str, Any] = {"key": serializers.CharField(), "value": serializers.CharField()}
     fields: dict[str, Any] = {
         "name": serializers.CharField(allow_null=True),
@@ -81,6 +109,33 @@ _EXAMPLES = [
         media_type="application/json",
     ),
     OpenApiExample(
+        "Only if nobody else has changed it",
+        summary="A header of one answer in the request of another",
+        value={
+            "batch": [
+                {"name": "question", "method": "GET", "relative_url": "/api/questions/1/"},
+                {
+                    "method": "PATCH",
+                    "relative_url": "/api/questions/{result=question:$.id}/",
+                    "headers": {"If-Match": "{result=question:$headers.ETag}"},
+                    "body": {"published": False},
+                },
+            ]
+        },
+        request_only=True,
+        media_type="application/json",
+    ),
+    OpenApiExample(
+        "With files",
+        summary="The items as a field, the files as the other parts",
+        value={
+            "batch": '[{"method": "POST", "relative_url": "/api/pictures/", "attached_files": {"file": "a.jpg"}}]',
+            "a.jpg": "(the file)",
+        },
+        request_only=True,
+        media_type="multipart/form-data",
+    ),
+    OpenApiExample(
         "What they answer",
         value=[
             {
@@ -93,6 +148,29 @@ _EXAMPLES = [
             {"name": None, "code": 201, "code_text": "Created", "headers": [], "body": None},
         ],
         response_only=True,
+        status_codes=["200"],
+    ),
+    OpenApiExample(
+        "An item that failed, and one that needed it",
+        value=[
+            {
+                "name": "question",
+                "code": 404,
+                "code_text": "Not Found",
+                "headers": [{"key": "Content-Type", "value": "application/json"}],
+                "body": '{"detail":"No Question matches the given query."}',
+            },
+            {
+                "name": None,
+                "code": 424,
+                "code_text": "Failed Dependency",
+                "headers": [{"key": "Content-Type", "value": "application/json"}],
+                "body": '{"detail":"Not run: item 0 (\\"question\\") failed with 404.",'
+                '"failed":{"index":0,"name":"question","code":404}}',
+            },
+        ],
+        response_only=True,
+        status_codes=["200"],
     ),
     OpenApiExample(
         "A batch that is refused",
@@ -124,7 +202,7 @@ def describe(view: _View) -> _View:
                 ),
             },
             responses={
-                200: _result(),
+                200: _results(),
                 400: OpenApiResponse(OpenApiTypes.OBJECT, "The batch is refused; the bad items are named by index."),
             },
             examples=_EXAMPLES,

@@ -6,7 +6,8 @@ way to the database, by an execute wrapper. PostgreSQL is asked through a CTE, w
 of their keys than are wanted; SQLite gives them out one by one.
 
 On SQLite that takes three times as long as the statement by itself. But there a query before costs no round trip, and
-under the lock for writing it sees the very rows: where the condition is plain, it is asked instead.
+under the lock for writing it sees the very rows: where the condition is plain, it is asked instead, as a part of the
+same call of the cursor.
 """
 
 import re
@@ -75,9 +76,8 @@ def returning(using: str, parts: Sequence[Part], limit: int) -> Iterator[Observe
         if target is None or many or " RETURNING " in sql:
             return execute(sql, params, many, context)
         if (question := _question(connection, target, sql, params, limit)) is not None:
-            with connection.cursor() as cursor:
-                cursor.execute(*question)
-                rows = cursor.fetchall()
+            execute(*question, many, context)
+            rows = context["cursor"].fetchall()
             result = execute(sql, params, many, context)
             count = context["cursor"].rowcount
             pks = target.restore(rows) if len(rows) <= limit else None

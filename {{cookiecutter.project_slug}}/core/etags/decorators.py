@@ -19,7 +19,9 @@ from core.conf import core_settings
 from core.etags.conditions import is_conditional, judged
 from core.etags.exceptions import PreconditionFailedException, PreconditionRequiredException
 from core.etags.locks import database_of, lock
+from core.etags.primary import reading_from_primary
 from core.etags.tags import ANY, Same, same, same_state, suffix, written
+from core.keys.constructors import forget_keys
 from core.keys.functions import (
     Representation,
     Setting,
@@ -198,15 +200,17 @@ class ETAGProcessor:
         if not conditional and not self.rebuild:
             return call.run()
         using = database_of(call.view)
-        with transaction.atomic(using=using):
+        with reading_from_primary(), transaction.atomic(using=using):
             if conditional:
                 lock(call.view, using)
                 tag = call.tag()
                 if (settled := judged(call.request, tag, call.matching)) is not None:
                     return _refused(settled, tag)
             response = call.run()
-            if self.rebuild and 200 <= response.status_code < 300 and (tag := call.tag()) is not None:
-                response["ETag"] = tag
+            if self.rebuild and 200 <= response.status_code < 300:
+                forget_keys(call.request)
+                if (tag := call.tag()) is not None:
+                    response["ETag"] = tag
             return response
 
 

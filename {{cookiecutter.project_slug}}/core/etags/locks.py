@@ -12,7 +12,11 @@ def database_of(view: Any) -> str:
     """Return the alias of the database that ``view`` writes to."""
     if not hasattr(view, "get_queryset"):
         return DEFAULT_DB_ALIAS
-    return router.db_for_write(view.get_queryset().model)
+    queryset = view.get_queryset()
+    row = queryset.model()
+    # By which a save would find the database, where the queryset names one.
+    row._state.db = queryset._db  # noqa: SLF001
+    return router.db_for_write(queryset.model, instance=row)
 
 
 def lock(view: Any, using: str) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 from django.apps import apps
@@ -42,6 +42,7 @@ class Watch:
         self._fetched: dict[int, list[Any]] = {}
         self._objects: set[int] = set()  # the fetches that got the one object of a view
         self._getting = False
+        self._paging = False
         self._page: Any = None
 
     @classmethod
@@ -58,7 +59,7 @@ class Watch:
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any) -> Any:
         """Run a statement; an execute wrapper of Django's connections."""
-        self._statements.append(_Said(sql if isinstance(sql, str) else str(sql), params, self._fetch))
+        self._statements.append(_Said(sql if isinstance(sql, str) else str(sql), params, self._fetch, self._paging))
         return execute(sql, params, many, context)
 
     @contextmanager
@@ -110,37 +111,42 @@ class Watch:
         return response
 
     def _look_over_the_shoulder_of(self, view: Any) -> None:
-        filter_queryset = getattr(view, "filter_queryset", None)
-        get_object = getattr(view, "get_object", None)
-        get_paginated_response = getattr(view, "get_paginated_response", None)
+        for name, around in (
+            ("filter_queryset", self._filtered),
+            ("get_object", self._gotten),
+            ("paginate_queryset", self._paged),
+            ("get_paginated_response", self._answered),
+        ):
+            if (own := getattr(view, name, None)) is not None:
+                setattr(view, name, partial(around, own))
 
-        def filtered(queryset: Any) -> Any:
-            rows = filter_queryset(queryset)  # type: ignore[misc]
-            if isinstance(rows, QuerySet):
-                rows.__class__ = _told_of_fetches(type(rows))
-                self.queryset = rows
-            return rows
+    def _filtered(self, filter_queryset: Callable[[Any], Any], queryset: Any) -> Any:
+        rows = filter_queryset(queryset)
+        if isinstance(rows, QuerySet):
+            rows.__class__ = _told_of_fetches(type(rows))
+            self.queryset = rows
+        return rows
 
-        def gotten() -> Any:
-            self._getting = True
-            try:
-                row = get_object()  # type: ignore[misc]
-            finally:
-                self._getting = False
-            if self.queryset is not None and isinstance(row, self.queryset.model):
-                self.queryset = self.queryset.filter(pk=row.pk)
-            return row
+    def _gotten(self, get_object: Callable[[], Any]) -> Any:
+        self._getting = True
+        try:
+            row = get_object()
+        finally:
+            self._getting = False
+        if self.queryset is not None and isinstance(row, self.queryset.model):
+            self.queryset = self.queryset.filter(pk=row.pk)
+        return row
 
-        def paginated(data: Any) -> Any:
-            self._page = data
-            return get_paginated_response(data)  # type: ignore[misc]
+    def _paged(self, paginate_queryset: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._paging = True
+        try:
+            return paginate_queryset(*args, **kwargs)
+        finally:
+            self._paging = False
 
-        if filter_queryset is not None:
-            view.filter_queryset = filtered
-        if get_object is not None:
-            view.get_object = gotten
-        if get_paginated_response is not None:
-            view.get_paginated_response = paginated
+    def _answered(self, get_paginated_response: Callable[[Any], Any], data: Any) -> Any:
+        self._page = data
+        return get_paginated_response(data)
 
     def _key_of(self, view: Any) -> str:
         named: str | None = self.options.primary_key or getattr(view, "primary_key", None)
@@ -151,16 +157,24 @@ class Watch:
     def _offset_of(self, view: Any) -> int | None:
         """Return how many rows of the queryset come before those in the answer; None if all of them are in it."""
         if self._page is None:
-            return None
+            return self._cut_off()
         paginator = getattr(view, "paginator", None)
         page: Any = getattr(paginator, "page", None)
         count = getattr(getattr(page, "paginator", paginator), "count", None)
         if count is not None and count == len(self.items or ()):
             return None
-        if hasattr(page, "start_index"):
+        if page is not None and hasattr(page, "start_index"):
             return max(int(page.start_index()) - 1, 0)
         offset: int | None = getattr(paginator, "offset", None)
         return UNKNOWN_OFFSET if offset is None else offset
+
+    def _cut_off(self) -> int | None:
+        """Return how many rows the view has left out before those it fetched; None if it fetched all of them."""
+        own = self._own_statement()
+        slices = [_slice_of(own, said) for said in self._statements if own and said.fetch]
+        if any(each and "OFFSET" in each for each in slices):
+            return UNKNOWN_OFFSET
+        return 0 if any(slices) else None
 
     # --- Conclusions ---
 
@@ -177,7 +191,7 @@ class Watch:
         own, fetches = self._own_statement(), self._own_fetches()
         found: set[str] = set(self.declared())
         for said in self._statements:
-            if said.fetch not in fetches and not (own and self._page is not None and _is_count_of(own, said)):
+            if said.fetch not in fetches and not (own and said.paging and _is_count_of(own, said)):
                 found |= read_statement(said.sql).tables
         return frozenset(found)
 
@@ -194,8 +208,9 @@ class Watch:
     def _own_fetches(self) -> frozenset[int]:
         if self._objects:
             return frozenset(self._objects)
-        own = self._own_statement()
-        return frozenset(said.fetch for said in self._statements if said.fetch and own and _is_slice_of(own, said))
+        if (own := self._own_statement()) is None:
+            return frozenset()
+        return frozenset(said.fetch for said in self._statements if said.fetch and _slice_of(own, said) is not None)
 
     def declared(self) -> frozenset[str]:
         """Return the tables that the view depends on because its author says so."""
@@ -215,15 +230,16 @@ class Watch:
             sql, params = self.queryset.query.get_compiler(self.queryset.db).as_sql()
         except EmptyResultSet:
             return None
-        return _Said(sql, params, 0)
+        return _Said(sql, params)
 
 
 class _Said(NamedTuple):
-    """A statement, and the number of the fetch that it was part of; 0 for none."""
+    """A statement, the number of the fetch that it was part of (0 for none), and whether a paginator made it."""
 
     sql: str
     params: Any
-    fetch: int
+    fetch: int = 0
+    paging: bool = False
 
 
 _current: "ContextVar[Watch | None]" = ContextVar("core_reactive_watch", default=None)
@@ -246,13 +262,15 @@ def _told_of_fetches(cls: type[Any]) -> type[Any]:
     return type(cls.__name__, (cls,), {"_fetch_all": _fetch_all, "_core_reactive": True, **names})
 
 
-def _is_slice_of(own: _Said, said: _Said) -> bool:
-    whole = said.sql.startswith(own.sql) and _SLICE.fullmatch(said.sql, len(own.sql))
-    return bool(whole) and _same(own.params, said.params)
+def _slice_of(own: _Said, said: _Said) -> str | None:
+    """Return the part of ``said`` that slices ``own``, empty if it takes all rows; None if it is another statement."""
+    found = _SLICE.fullmatch(said.sql, len(own.sql)) if said.sql.startswith(own.sql) else None
+    return found.group().upper() if found and _same(own.params, said.params) else None
 
 
 def _is_count_of(own: _Said, said: _Said) -> bool:
-    return said.sql.startswith("SELECT COUNT(*) AS ") and _same(own.params, said.params)
+    is_count = said.sql.startswith("SELECT COUNT(*) AS ") and _same(own.params, said.params)
+    return is_count and read_statement(said.sql).tables <= read_statement(own.sql).tables
 
 
 def _same(one: Any, other: Any) -> bool:

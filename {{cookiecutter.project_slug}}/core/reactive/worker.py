@@ -10,6 +10,7 @@ marked as due lies in the database, where whoever is free takes it. So nothing d
 - A dead worker's leases run out, and what it had taken is taken again.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from core.changes import Change, log
 from core.changes.position import Position
@@ -27,6 +29,8 @@ from core.reactive import store
 from core.reactive.coverage import coverage, covers, reaches
 from core.reactive.evaluating import run
 from core.reactive.matching import Index, Profile
+
+logger = logging.getLogger(__name__)
 
 MEMORY: Final = 60.0
 """Seconds for which entries of the log are remembered; no evaluation takes as long."""
@@ -67,6 +71,8 @@ class Worker:
         self._positions: dict[str, Position] = {}
         self._floors: dict[str, int] = {}
         self._heard: deque[Heard] = deque()
+        self._fresh: list[Heard] = []  # heard, and not yet matched
+        self._renewed: set[str] = set()  # observers with a new answer, not yet matched with what was heard
         self._told: deque[list[Change]] = deque()
         self._looked_at = 0.0
         self._look_at_all = 0.0
@@ -81,41 +87,45 @@ class Worker:
 
     def look(self) -> None:
         """Read on in the logs, see which observers have a new answer, and mark those that something concerns."""
-        fresh = self._read()
-        renewed = self._refresh()
-        reasons = self._concerned(self.known.keys() - renewed, fresh)
-        reasons |= self._again(renewed)
+        self._read()
+        self._refresh()
+        renewed = self._renewed & self.known.keys()
+        reasons = self._concerned(self.known.keys() - renewed, self._fresh) | self._again(renewed)
         store.mark(reasons)
+        # Not before they are marked: what fails on the way is done again by the next look.
+        self._fresh.clear()
+        self._renewed.clear()
         self._keep_bookmarks()
 
-    def _read(self) -> list[Heard]:
+    def _take(self, heard: Heard) -> None:
+        self._fresh.append(heard)
+        self._heard.append(heard)
+
+    def _read(self) -> None:
         now = time.monotonic()
-        fresh = []
         while self._told:
-            fresh.append(Heard("", None, now, self._told.popleft()))
+            self._take(Heard("", None, now, self._told.popleft()))
         for using in log.aliases():
-            fresh += self._read_log(using, now)
-        self._heard.extend(fresh)
+            self._read_log(using, now)
         while self._heard and (self._heard[0].at < now - MEMORY or len(self._heard) > MOST_REMEMBERED):
             old = self._heard.popleft()
             if old.number is not None:
                 self._floors[old.using] = max(self._floors.get(old.using, 0), old.number)
-        return fresh
 
-    def _read_log(self, using: str, now: float) -> list[Heard]:
-        fresh = []
+    def _read_log(self, using: str, now: float) -> None:
         position = self._positions.get(using)
         if position is None:
             position = self._begin(using)
         while True:
             reading = log.changes_since(position, using)
-            self._positions[using] = position = reading.position
             if reading.missed:
-                self._floors[using] = position.last
                 store.mark_all("the log was pruned before it was read")
-            fresh += [Heard(using, entry.id, now, entry.changes) for entry in reading.entries]
+                self._floors[using] = reading.position.last
+            for entry in reading.entries:
+                self._take(Heard(using, entry.id, now, entry.changes))
+            self._positions[using] = position = reading.position
             if not reading.more:
-                return fresh
+                return
 
     def _begin(self, using: str) -> Position:
         """Return where to begin to read the log of ``using``: where the last worker left it, or at its end."""
@@ -138,8 +148,8 @@ class Worker:
 
     # --- What is known of the observers ---
 
-    def _refresh(self) -> set[str]:
-        """Take in what has become of the observers since the last look; return those with a new answer."""
+    def _refresh(self) -> None:
+        """Take in what has become of the observers since the last look, and note those with a new answer."""
         now = time.time()
         everything = now >= self._look_at_all
         rows = (
@@ -149,13 +159,13 @@ class Worker:
         if everything:
             for gone in self.known.keys() - versions.keys():
                 self._forget(gone)
-            self._look_at_all = now + core_settings.REACTIVE.REPAIR_INTERVAL / 2
-        self._looked_at = now
         new = {pk for pk, version in versions.items() if pk not in self.known or self.known[pk].version != version}
         for block in store.blocks(new):
             for row in Observer.objects.filter(pk__in=block):
                 self._learn(row)
-        return new & self.known.keys()
+        if everything:
+            self._look_at_all = now + core_settings.REACTIVE.REPAIR_INTERVAL / 2
+        self._looked_at = now
 
     def _learn(self, row: Observer) -> None:
         tables: frozenset[str] | None = frozenset()
@@ -166,6 +176,7 @@ class Worker:
             self.index.discard(row.pk)
             tables = None if row.keys is None else frozenset(row.tables)
         self.known[row.pk] = Known(row.version, row.covered, tables, row.question["caller"]["user_pk"])
+        self._renewed.add(row.pk)
 
     def _forget(self, observer: str) -> None:
         self.index.discard(observer)
@@ -192,7 +203,7 @@ class Worker:
         if not heard or not among:
             return {}
         changes = [change for each in heard for change in each.changes]
-        found = {str(observer): reason for observer, reason in self.index.concerned(changes).items()}
+        found = self._by_index(changes)
         found |= self._by_table(changes) | self._by_user(changes)
         return {
             observer: reason
@@ -200,6 +211,15 @@ class Worker:
             if observer in among
             and not all(covers(self.known[observer].covered, each.using, each.number) for each in heard)
         }
+
+    def _by_index(self, changes: list[Change]) -> dict[str, str]:
+        try:
+            return {str(observer): reason for observer, reason in self.index.concerned(changes).items()}
+        except DatabaseError:
+            raise  # the next look does it again
+        except Exception:
+            logger.exception("It cannot be told whom changes concern: everybody is evaluated.")
+            return dict.fromkeys(self.known, "it could not be told whether this was concerned")
 
     def _by_table(self, changes: list[Change]) -> dict[str, str]:
         tables = {change.table for change in changes}

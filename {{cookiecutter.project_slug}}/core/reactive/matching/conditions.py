@@ -5,7 +5,7 @@ Therefore the answer is not a truth value but the set of those that are possible
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
@@ -23,7 +23,7 @@ OPERATORS: Final = frozenset({EQUALS, IN, IS_NULL, ABOVE, FROM, BELOW, UP_TO})
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Comparison:
     """Compares the value of one field. ``operator`` is a name of Django's; ``value`` a tuple for ``in``."""
 
     field: str
@@ -57,11 +57,36 @@ class Unknown:
     """What cannot be decided by looking at the row."""
 
 
-Condition = Test | All | Some | Not | Unknown
+Condition = Comparison | All | Some | Not | Unknown
 
 TRUE: Final = All(())
 FALSE: Final = Some(())
 UNKNOWN: Final = Unknown()
+
+
+def all_of(parts: Iterable[Condition]) -> Condition:
+    """Return the AND of ``parts``, without what is true anyway."""
+    return _together(All, parts, TRUE, FALSE)
+
+
+def some_of(parts: Iterable[Condition]) -> Condition:
+    """Return the OR of ``parts``, without what is false anyway."""
+    return _together(Some, parts, FALSE, TRUE)
+
+
+def opposite_of(part: Condition) -> Condition:
+    """Return the NOT of ``part``."""
+    if part in {TRUE, FALSE}:
+        return TRUE if part == FALSE else FALSE
+    return Not(part)
+
+
+def _together(kind: type[All | Some], parts: Iterable[Condition], nothing: Condition, decisive: Condition) -> Condition:
+    left = tuple(part for part in parts if part != nothing)
+    if decisive in left:
+        return decisive
+    return left[0] if len(left) == 1 else kind(left)
+
 
 _TRUTH = (NO, NULL, YES)  # in the order in which AND takes the least and OR the greatest
 
@@ -99,8 +124,8 @@ SKEW: Final = 60.0
 def possible(condition: Condition, row: Mapping[str, Any], span: Span) -> int:
     """Return which of ``YES``, ``NO`` and ``NULL`` the ``condition`` may come to for ``row``."""
     match condition:
-        case Test():
-            return _tested(condition, row, span)
+        case Comparison():
+            return _compare(condition, row, span)
         case All(parts):
             found = YES
             for part in parts:
@@ -126,7 +151,7 @@ def may_hold(condition: Condition, row: Mapping[str, Any], span: Span) -> bool:
     return bool(possible(condition, row, span) & YES)
 
 
-def _tested(test: Test, row: Mapping[str, Any], span: Span) -> int:
+def _compare(test: Comparison, row: Mapping[str, Any], span: Span) -> int:
     if test.field not in row:
         return ANYTHING
     have, want = row[test.field], test.value
@@ -192,27 +217,27 @@ def _to_next_period(span: Span) -> timedelta:
 # --- which fields, and which values of them ---
 
 
-def tested_fields(condition: Condition) -> frozenset[str]:
+def compared_fields(condition: Condition) -> frozenset[str]:
     """Return the names of the fields that ``condition`` is seen to test."""
-    return frozenset(_tested_fields(condition))
+    return frozenset(_compared_fields(condition))
 
 
-def _tested_fields(condition: Condition) -> Iterator[str]:
+def _compared_fields(condition: Condition) -> Iterator[str]:
     match condition:
-        case Test(field):
+        case Comparison(field):
             yield field
         case All(parts) | Some(parts):
             for part in parts:
-                yield from _tested_fields(part)
+                yield from _compared_fields(part)
         case Not(part):
-            yield from _tested_fields(part)
+            yield from _compared_fields(part)
 
 
 def pins(condition: Condition) -> dict[str, frozenset[Any]]:
     """Return the fields that can have but a few values in a row that fulfils ``condition``, each with these values."""
     found: dict[str, frozenset[Any]] = {}
     for part in _conjuncts(condition):
-        if isinstance(part, Test) and part.operator in {EQUALS, IN}:
+        if isinstance(part, Comparison) and part.operator in {EQUALS, IN}:
             values = part.value if part.operator == IN else (part.value,)
             if not any(isinstance(value, date) for value in values):
                 found[part.field] = found.get(part.field, frozenset(values)) & frozenset(values)
@@ -247,7 +272,7 @@ _BOOLEAN, _BOUND = 10.0, 20.0  # what is worse than a value, of which there are 
 def _entries(condition: Condition) -> tuple[float, tuple[Entry, ...]] | None:
     """Return places as above and how bad they are: how many conditions may be found there in vain."""
     match condition:
-        case Test():
+        case Comparison():
             return _test_entries(condition)
         case All(parts):
             return min((each for part in parts if (each := _entries(part))), default=None, key=lambda each: each[0])
@@ -265,7 +290,7 @@ def _entries(condition: Condition) -> tuple[float, tuple[Entry, ...]] | None:
             return None
 
 
-def _test_entries(test: Test) -> tuple[float, tuple[Entry, ...]] | None:
+def _test_entries(test: Comparison) -> tuple[float, tuple[Entry, ...]] | None:
     values = test.value if test.operator == IN else (test.value,)
     if test.operator == IS_NULL:
         return (_BOOLEAN, (Entry(test.field, EQUALS, None),)) if test.value else None
@@ -286,7 +311,7 @@ def _test_entries(test: Test) -> tuple[float, tuple[Entry, ...]] | None:
 def encode(condition: Condition) -> list[Any]:
     """Return ``condition`` as JSON can hold it."""
     match condition:
-        case Test(field, operator, value):
+        case Comparison(field, operator, value):
             held = [encode_value(each) for each in value] if operator == IN else encode_value(value)
             return [operator, field, held]
         case All(parts):
@@ -311,9 +336,9 @@ def decode(data: Sequence[Any]) -> Condition:
         case ["?"]:
             return UNKNOWN
         case ["in", str(field), list(values)]:
-            return Test(field, IN, tuple(map(decode_value, values)))
-        case [str(operator), str(field), value] if operator in OPERATORS:
-            return Test(field, operator, decode_value(value))
+            return Comparison(field, IN, tuple(map(decode_value, values)))
+        case [str(operator), str(field), value] if operator in OPERATORS and operator != IN:
+            return Comparison(field, operator, decode_value(value))
     raise ValueError(f"This is no condition: {data!r}.")
 
 

@@ -63,8 +63,8 @@ class Columns:
     def _expression(self, node: Any) -> None:
         self.is_over_rows = self.is_over_rows or bool(getattr(node, "contains_over_clause", False))
         inner = list(node.get_source_expressions())
-        if isinstance(node, Func) and not inner:
-            self.whole = True  # the time of day, or chance: not what the row was when we last looked
+        if isinstance(node, Func) and (not inner or not type(node).__module__.startswith("django.")):
+            self.whole = True  # the time of day, or chance: not what it was when we last looked
         for child in inner:
             if child is not None:
                 self.read(child)

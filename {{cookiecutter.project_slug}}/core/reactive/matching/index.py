@@ -21,7 +21,7 @@ from django.core.exceptions import ValidationError
 from core.changes import Change
 from core.changes.change import CREATED, DELETED, UPDATED
 from core.changes.tables import restored_key
-from core.reactive.matching.conditions import tested_fields
+from core.reactive.matching.conditions import compared_fields
 from core.reactive.matching.listed import Listed, touches
 from core.reactive.matching.profile import Profile
 from core.reactive.matching.rows import RowSource, fetch_rows
@@ -84,7 +84,7 @@ class Index:
             self._anything.add(observer)
             return
         for use in entry.profile.uses:
-            self._table(use.table).add(observer, use, nested=entry.nested)
+            self._table(use.table).add(observer, use, keyed=entry.keyed, nested=entry.nested)
         for table, pks in entry.shown.items():
             self._table(table).show(observer, pks)
         if rows := entry.profile.rows:
@@ -228,8 +228,8 @@ class _Fetched:
         return known
 
     def _fetch(self, model: str, using: str) -> Mapping[Any, Mapping[str, Any]]:
-        model_class: Model = apps.get_model(model)
-        tables = parts_of(model_class)
+        kind: Model = apps.get_model(model)
+        tables = parts_of(kind)
         pks = {
             pk: None
             for change in self._changes
@@ -239,7 +239,8 @@ class _Fetched:
         columns = sorted(self._index.fields_of(model))
         if not columns:
             return {pk: {} for pk in pks}  # any row will do
-        return self._source(model, list(pks), columns, using)
+        found = self._source(model, list(pks), columns, using)
+        return {pk if type(pk) is int else restored_key(kind, pk): row for pk, row in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,7 @@ def _entry(profile: Profile, keys: Iterable[Any] | None, nested: Mapping[str, It
     pks: frozenset[Any] | None = None
     if (rows := profile.rows) is not None:
         model: Model = apps.get_model(rows.model)
-        if set(parts_of(model)) != set(rows.tables) or not tested_fields(rows.condition) <= _names(rows.model):
+        if set(parts_of(model)) != set(rows.tables) or not compared_fields(rows.condition) <= _names(rows.model):
             raise LookupError(rows.model)
         pks = _restored(model, keys) if rows.keyed and keys is not None else None
         shown |= dict.fromkeys(rows.tables, pks or frozenset())

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
-from core.reactive.matching.conditions import EQUALS, FALSE, FROM, Entry, Span, entries, may_hold, tested_fields
+from core.reactive.matching.conditions import EQUALS, FALSE, FROM, Entry, Span, compared_fields, entries, may_hold
 from core.reactive.matching.profile import Fields, Rows
 
 Observer = Hashable
@@ -46,7 +46,7 @@ class Listed:
         relevant = _relevant(rows)
         self._numbers += 1
         self.members[observer] = rows, relevant, taken, self._numbers
-        self.columns.update(tested_fields(rows.condition))
+        self.columns.update(compared_fields(rows.condition))
         self._relevant[relevant] += 1
         if not keyed:
             self.unkeyed.add(observer)
@@ -66,7 +66,7 @@ class Listed:
         if observer not in self.members:
             return
         rows, relevant, _, number = self.members.pop(observer)
-        _count_down(self.columns, tested_fields(rows.condition))
+        _count_down(self.columns, compared_fields(rows.condition))
         _count_down(self._relevant, [relevant])
         self.unkeyed.discard(observer)
         _drop(self.offsets, rows.condition_fields, observer)
@@ -108,15 +108,16 @@ class Listed:
 
     def _candidates(self, row: Mapping[str, Any], written: Fields) -> Iterator[Observer]:
         for field, values in self._values.items():
-            yield from values.get(row[field], ())
+            if values:  # of a field that nobody asks for any more there is no value
+                yield from values.get(row[field], ())
         for relevant, observers in self._rest.items():
             if touches(relevant, written):
                 yield from observers
         for field, bounds in self._floors.items():
-            if row[field] is not None:
+            if bounds and row[field] is not None:
                 yield from (each[2] for each in bounds[: bisect_right(bounds, row[field], key=_value)])
         for field, bounds in self._ceilings.items():
-            if row[field] is not None:
+            if bounds and row[field] is not None:
                 yield from (each[2] for each in bounds[bisect_left(bounds, row[field], key=_value) :])
 
 

@@ -18,8 +18,12 @@ DEEPEST = 8
 
 @dataclass(slots=True)
 class Ordering:
-    """``fields`` of the rows themselves decide their order (None: any), and those of the tables in ``uses``."""
+    """``fields`` of the rows themselves decide their order (None: any), and those of the tables in ``uses``.
 
+    ``is_total``: no two rows have the same place. Of those that have, the database gives out any one first.
+    """
+
+    is_total: bool = False
     fields: set[str] | None = field(default_factory=set)
     uses: list[Use] = field(default_factory=list)
 
@@ -63,8 +67,10 @@ def _along(found: Ordering, model: Model, path: str, fixed: dict[str, frozenset[
         raise CoarseError
     first, *rest = path.split(LOOKUP_SEP)
     if first == "pk":
+        found.is_total = True
         return
     column = _field(model, first)
+    found.is_total = found.is_total or (column.unique and not column.null and not rest)
     if not rest and (not column.is_relation or first == column.attname):
         found.add(column.name)
         return

@@ -54,8 +54,8 @@ class Rows:
     """The rows that a query lists: those of ``model``, which lie in ``tables``, that fulfil ``condition``.
 
     ``condition_fields`` are all fields on which it depends whether a row is listed, ``order_fields`` those on which
-    its place depends, ``read_fields`` those that are shown. ``windowed``: not all rows are listed; ``offset``: some
-    that come before those listed are not. ``keyed``: what is listed is known by the keys of rows.
+    its place depends, ``read_fields`` these and those that are shown. ``windowed``: not all rows are listed;
+    ``offset``: some that come before those listed are not. ``keyed``: what is listed is known by the keys of rows.
     """
 
     model: str

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db import DEFAULT_DB_ALIAS, connections, models, router
 from django.db.models import QuerySet
 from django.db.models.query import RawQuerySet
 
 from core.queries import tables_read
-from core.reactive.matching.conditions import All, Condition, pins
+from core.reactive.matching.conditions import Condition, all_of, pins
 from core.reactive.matching.expressions import Columns, UnreadableError
 from core.reactive.matching.orderings import ordering_of
 from core.reactive.matching.prefetches import prefetched
@@ -105,17 +105,19 @@ class _Reader:
         fixed = pins(condition)
         ordering = ordering_of(query, self.model, fixed)
         self.uses += ordering.uses
-        condition_fields = self._joins(deciding, showing, fixed)
+        decisive = self._joins(deciding, showing, fixed)
         self._select_related(self.model, query.select_related, fixed)
         self.uses += prefetched(self.queryset)
         self.uses += [Use(table) for table in (*deciding.tables, *showing.tables)]
+        is_total = ordering.fields is not None and ordering.is_total
+        order_fields = fields_or_any(self.model, ordering.fields or ()) if is_total else None
         rows = Rows(
             self.model._meta.label_lower,
             parts_of(self.model),
             condition,
-            None if deciding.whole else fields_or_any(self.model, condition_fields),
-            None if ordering.fields is None else fields_or_any(self.model, ordering.fields),
-            self._read_fields(),
+            decisive,
+            order_fields,
+            _united(self._read_fields(), decisive, order_fields),
             windowed=query.is_sliced or self.offset is not None,
             offset=bool(query.low_mark or self.offset),
             keyed=self._is_keyed(),
@@ -148,10 +150,10 @@ class _Reader:
         if query.is_sliced and query.low_mark == query.high_mark:
             # A page of no rows, because there are none now, is not a query that never has any.
             parts = [child for child in where.children if type(child).__name__ != "NothingNode"]
-            return All(tuple(condition_of(each, self.aliases, self.queryset.db) for each in parts))
+            return all_of(condition_of(each, self.aliases, self.queryset.db) for each in parts)
         return condition_of(where, self.aliases, self.queryset.db)
 
-    def _joins(self, deciding: Columns, showing: Columns, fixed: dict[str, frozenset[Any]]) -> set[str]:
+    def _joins(self, deciding: Columns, showing: Columns, fixed: dict[str, frozenset[Any]]) -> Fields:
         """Take note of the tables that are joined; return the fields that decide whether a row is listed."""
         query = self.query
         fields: dict[Any, set[str]] = {alias: set() for alias in query.alias_map}
@@ -164,14 +166,13 @@ class _Reader:
             for alias, join in query.alias_map.items()
             if alias not in self.aliases and query.alias_refcount.get(alias, 0)
         ]
-        for alias, join in joined:
-            if join.parent_alias not in self.aliases:
-                fields[join.parent_alias].add(join.join_field.name)
-            elif forward_key(join.join_field) is not None:
-                decisive.add(join.join_field.name)
-            if (back := getattr(join.join_field, "field", None)) is not None:
-                fields[alias].add(back.name)  # the foreign key that leads back
         whole = deciding.whole or showing.whole
+        for alias, join in joined:
+            if not isinstance(join.join_field, models.ForeignKey | models.ManyToOneRel):
+                whole = True  # there may be more to this join than two columns
+            for near, far in join.join_field.get_joining_fields():
+                (decisive if join.parent_alias in self.aliases else fields[join.parent_alias]).add(near.name)
+                fields[alias].add(far.name)
         led_to = set(self.aliases)  # by foreign keys alone
         for alias, join in joined:
             key = forward_key(join.join_field)
@@ -182,7 +183,9 @@ class _Reader:
             led_to.add(alias)
             pinned = fixed.get(key.name) if join.parent_alias in self.aliases and key.target_field.primary_key else None
             self.uses.append(Use(join.table_name, JOINED, read, pinned, guarded=True))
-        return decisive | {name for alias in self.aliases for name in deciding.fields.get(alias, ())}
+        if whole:
+            return None
+        return fields_or_any(self.model, decisive.union(*(deciding.fields.get(alias, ()) for alias in self.aliases)))
 
     def _select_related(self, model: Model, related: "dict[str, Any] | bool", fixed: dict[str, frozenset[Any]]) -> None:
         for name, deeper in related.items() if isinstance(related, dict) else ():
@@ -201,6 +204,8 @@ class _Reader:
             return None
         by_name = {field.name: field for field in self.model._meta.concrete_fields}
         by_name |= {field.attname: field for field in by_name.values()}
+        if (key := self.model._meta.pk) is not None and key.name in by_name:
+            by_name["pk"] = by_name[key.name]
         if not all(name in by_name for name in names):
             return None
         return fields_or_any(self.model, {by_name[name].name for name in names})
@@ -214,6 +219,15 @@ class _Reader:
 
     def _is_values(self) -> bool:
         return self.queryset._fields is not None
+
+
+def _united(*several: Fields) -> Fields:
+    found: set[str] = set()
+    for fields in several:
+        if fields is None:
+            return None
+        found |= fields
+    return frozenset(found)
 
 
 def _is_grouped(query: Any) -> bool:

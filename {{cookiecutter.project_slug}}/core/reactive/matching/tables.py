@@ -78,9 +78,9 @@ class ShownTable:
         self._pinned: dict[Fields, dict[Any, set[Observer]]] = {}
         self._showing: set[Observer] = set()  # only what they show matters, and they know what that is
 
-    def add(self, observer: Observer, use: Use, *, nested: bool) -> None:
-        """Add an observer; ``nested`` tells that the keys of all rows it shows are known."""
-        if use.kind in {CHILD, MIDDLE} and (nested or not use.deep):
+    def add(self, observer: Observer, use: Use, *, keyed: bool, nested: bool) -> None:
+        """Add an observer; ``keyed`` tells that the keys of the rows it lists are known, ``nested`` those of all."""
+        if use.kind in {CHILD, MIDDLE} and (nested or (keyed and not use.deep)):
             children = self.children.setdefault((use.model, use.via, use.parent), Children())
             if use.kind == CHILD and nested:
                 children.knowing.add(observer)

@@ -29,10 +29,11 @@ from core.reactive.matching.conditions import (
     UNKNOWN,
     UP_TO,
     All,
+    Comparison,
     Condition,
-    Not,
-    Some,
-    Test,
+    all_of,
+    opposite_of,
+    some_of,
 )
 
 _INTEGERS: frozenset[type] = frozenset(
@@ -72,10 +73,8 @@ def condition_of(node: Any, aliases: Collection[str | None], using: str) -> Cond
         parts = tuple(condition_of(child, aliases, using) for child in node.children)
         if node.connector not in {AND, OR}:
             return UNKNOWN
-        tree: Condition = All(parts) if node.connector == AND else Some(parts)
-        if len(parts) == 1:
-            tree = parts[0]
-        return Not(tree) if node.negated else tree
+        tree = all_of(parts) if node.connector == AND else some_of(parts)
+        return opposite_of(tree) if node.negated else tree
     if isinstance(node, Lookup) and type(node).__module__ in _LOOKUPS:
         return _lookup(node, aliases, using)
     return UNKNOWN
@@ -87,7 +86,7 @@ def _lookup(lookup: "Lookup[Any]", aliases: Collection[str | None], using: str) 
         return UNKNOWN
     field, name = left.target, str(lookup.lookup_name)
     if name == IS_NULL:
-        return Test(field.name, IS_NULL, lookup.rhs) if isinstance(lookup.rhs, bool) else UNKNOWN
+        return Comparison(field.name, IS_NULL, lookup.rhs) if isinstance(lookup.rhs, bool) else UNKNOWN
     wanted = _type_of(field)
     if wanted is None:
         return UNKNOWN
@@ -105,12 +104,12 @@ def _compared(field: Any, name: str, right: Any, wanted: type, using: str) -> Co
         return UNKNOWN
     plain = tuple(int(each) if wanted is int else each for each in values)
     if name == IN:
-        return Test(field.name, IN, plain)
+        return Comparison(field.name, IN, plain)
     if name == "range":
-        return All((Test(field.name, FROM, plain[0]), Test(field.name, UP_TO, plain[1])))
+        return All((Comparison(field.name, FROM, plain[0]), Comparison(field.name, UP_TO, plain[1])))
     if name not in OPERATORS or (wanted in {bool, uuid.UUID} and name in {ABOVE, FROM, BELOW, UP_TO}):
         return UNKNOWN  # databases do not agree on the order of these
-    return Test(field.name, EQUALS if name == EQUALS else name, plain[0])
+    return Comparison(field.name, EQUALS if name == EQUALS else name, plain[0])
 
 
 def _is_constant(value: Any, field: Any, wanted: type, using: str) -> bool:

@@ -146,7 +146,12 @@ def breaks_off(request):
 
 
 def redirect(request):
-    return HttpResponseRedirect("/echo/")
+    return HttpResponseRedirect(request.GET.get("to", "/echo/"))
+
+
+@csrf_exempt
+def half(request):
+    return HttpResponse(rb'{"half": "\ud800"}', content_type="application/json")
 
 
 def cookies(request):
@@ -222,6 +227,12 @@ def slow(request):
     return Response({"thread": threading.current_thread().name, "count": Tag.objects.count()})
 
 
+def reads(request):
+    """Read the database, and tell the thread."""
+    Tag.objects.exists()
+    return HttpResponse(threading.current_thread().name, content_type="text/plain")
+
+
 def meet(request):
     barrier.wait(5)
     return HttpResponse("met")
@@ -264,6 +275,7 @@ urls = [
             "async_stream",
             "breaks_off",
             "redirect",
+            "half",
             "cookies",
             "log_in",
             "plain_post",
@@ -274,6 +286,7 @@ urls = [
             "tags",
             "slow",
             "meet",
+            "reads",
             "throttled",
         ]
     ),

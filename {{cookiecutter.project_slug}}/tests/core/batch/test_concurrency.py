@@ -2,11 +2,13 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from django.db import connection, connections
+from rest_framework.test import APIRequestFactory
 
-from core.batch import workers
+from core.batch import BatchView, workers
 from core.batch.graph import Schedule
 from tests.core.batch.conftest import get, write
 from tests.testapp.models import Tag
@@ -166,38 +168,59 @@ class TestCrew:
         assert sorted(done) == list(range(60))
 
 
+class Held:
+    """What a process holds: threads, open files and sockets, sessions of the database."""
+
+    def __init__(self):
+        self.threads = threading.active_count()
+        descriptors = Path("/proc/self/fd")
+        self.descriptors = len(list(descriptors.iterdir())) if descriptors.exists() else 0
+        self.sessions = 0
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+                (self.sessions,) = cursor.fetchone()
+
+
+@pytest.mark.slow
 @concurrent
 def test_ten_thousand_batches_leave_neither_thread_nor_connection(served, settings, monkeypatch):
-    """As many as `execute` runs in a few seconds: what a batch opens is opened and given back there."""
-    from core.batch.answers import Answer
-    from core.batch.execution import execute
-    from core.batch.items import Rules, read_batch
-
-    opened, closed = [], []
-    original = workers._equip, workers._give_back
+    """Real batches: items that read the database, on the thread of the caller and on those of helpers."""
+    helped, equipped = set(), []
+    equip = workers._equip
     monkeypatch.setattr(workers, "PATIENCE", 0)
-    monkeypatch.setattr(
-        workers, "_equip", lambda: opened.append(1) or (original[0]() if len(opened) % 50 == 0 else True)
-    )
-    monkeypatch.setattr(workers, "_give_back", lambda: closed.append(1) or original[1]())
-
-    class Sender:
-        def send(self, call):
-            time.sleep(0.0001)  # long enough for another thread to have its turn
-            return Answer(200, "OK", [], b"{}")
-
+    monkeypatch.setattr(workers, "_equip", lambda: equip() and not equipped.append(1))
     settings.CORE = {"BATCH": {"MAX_WORKERS": 4}}
-    batch = read_batch({"batch": [get("/x/"), get("/y/"), get("/z/")]}, Rules(50))
-    execute(batch, Sender())
+    settings.MIDDLEWARE = []
+    view = BatchView.as_view()
+    batch = {"batch": [get(f"/reads/?n={number}") for number in range(2)]}
+
+    def run():
+        response = view(APIRequestFactory().post("/api/batch/", batch, format="json"))
+        assert [each["code"] for each in response.data] == [200] * 2
+        helped.update(each["body"] for each in response.data)
+
+    for _ in range(50):
+        run()
+    before = Held()
     for _ in range(10_000):
-        assert len(execute(batch, Sender())) == 3
-    assert len(opened) > 100
-    assert len(closed) >= len(opened)
-    mine = [thread for thread in threads() if thread in workers.pool._executor._threads]
-    assert len(mine) <= 3
+        run()
+    after = Held()
+    assert len(equipped) > 1000  # helpers took part, with connections of their own
+    assert {name.startswith("core-batch") for name in helped} == {True, False}
+    assert len([thread for thread in threads() if thread in workers.pool._executor._threads]) <= 3
+    assert after.threads <= before.threads + 3  # the pool may not have been full
+    assert after.descriptors <= before.descriptors + 4  # nor that of the database
+    assert after.sessions <= before.sessions + 4
     left = []
-    for future in [
-        workers.pool._sized(3).submit(lambda: left.extend(connections.all(initialized_only=True))) for _ in range(3)
-    ]:
-        future.result()
-    assert all(each.connection is None for each in left)
+    waiting = threading.Barrier(4)
+
+    def look():
+        waiting.wait(5)
+        left.extend(each.connection for each in connections.all(initialized_only=True))
+
+    looks = [workers.pool._sized(3).submit(look) for _ in range(3)]
+    waiting.wait(5)
+    for each in looks:
+        each.result()
+    assert set(left) <= {None}

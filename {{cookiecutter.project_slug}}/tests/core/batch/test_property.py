@@ -17,6 +17,7 @@ from polls.models import Choice, Question
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TAG = "the tag that an earlier item answered"
 keys = st.integers(1, 5)
 urls = st.one_of(
     st.sampled_from(
@@ -35,30 +36,50 @@ headers = st.fixed_dictionaries(
     optional={
         "Accept": st.sampled_from(["application/json", "image/png", "*/*"]),
         "Accept-Language": st.sampled_from(["de", "fr"]),
-        "If-None-Match": st.just('"x"'),
+        "If-None-Match": st.sampled_from(['"x"', "*", TAG, TAG]),
     },
 )
 reads = st.fixed_dictionaries(
     {"method": st.sampled_from(["GET", "GET", "GET", "HEAD", "OPTIONS"]), "relative_url": urls, "headers": headers}
 )
+rows_sent = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": keys,
+        "question_text": st.sampled_from(["Why?", "Why?", "", "x" * 300, 5]),
+        "published": st.sampled_from([True, False, "perhaps"]),
+        "choice_text": st.sampled_from(["Yes", "\u00e9\u4e2d", ""]),
+        "question": keys,
+    },
+)
 bodies = st.one_of(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "question_text": st.sampled_from(["Why?", "", "x" * 300, 5]),
-            "published": st.sampled_from([True, False, "perhaps"]),
-            "choice_text": st.sampled_from(["Yes", "\u00e9\u4e2d", ""]),
-            "question": keys,
-        },
-    ),
+    rows_sent,
+    st.lists(rows_sent, max_size=3),
     st.sampled_from(["no json", '{"question_text": "As a string?"}', [], 5]),
 )
+conditions = st.fixed_dictionaries(
+    {},
+    optional={
+        "If-Match": st.sampled_from(['"x"', "*", TAG, TAG, TAG]),
+        "If-None-Match": st.sampled_from(["*", TAG]),
+        "X-BULK-OPERATION": st.just("true"),
+    },
+)
+lists = st.sampled_from(["/api/questions/", "/api/choices/", "/api/choices/?votes__gte=2", "/api/questions/1/choices/"])
 writes = st.one_of(
     st.fixed_dictionaries(
         {
             "method": st.sampled_from(["POST", "PUT", "PATCH", "DELETE"]),
             "relative_url": urls,
-            "headers": headers,
+            "headers": st.one_of(headers, conditions),
+            "body": bodies,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "method": st.sampled_from(["POST", "PATCH", "DELETE"]),
+            "relative_url": lists,
+            "headers": conditions,
             "body": bodies,
         }
     ),
@@ -103,16 +124,48 @@ def rows():
     return list(Question.objects.order_by("pk").values()), list(Choice.objects.order_by("pk").values())
 
 
+def one_by_one(client, items):
+    """Send the items by themselves; return them with the tags that they refer to, and their answers."""
+    sent, answers = [], []
+    for number, asked in enumerate(items):
+        tagged = [
+            (other, dict(answer[1])["ETag"])
+            for other, answer in enumerate(answers)
+            if answer[0] < 400 and "ETag" in dict(answer[1])
+        ]
+        item = {**asked, "name": f"n{number}", "headers": {**asked.get("headers", {})}}
+        plain = {**item, "headers": dict(item["headers"])}
+        for name, value in [*item["headers"].items()]:
+            if value == TAG and not tagged:
+                del item["headers"][name], plain["headers"][name]
+            elif value == TAG:
+                item["headers"][name] = f"{{result=n{tagged[-1][0]}:$headers.ETag}}"
+                plain["headers"][name] = tagged[-1][1]
+        sent.append(item)
+        answers.append(alone(client, plain))
+    return sent, answers
+
+
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(items=batches, who=st.sampled_from([0, 1, 1]), atomic=st.booleans())
-def test_a_batch_gives_what_the_same_requests_give_one_by_one(clients, author, items, who, atomic):
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(items=batches, who=st.sampled_from([0, 1, 1]), atomic=st.booleans(), ordered=st.booleans())
+def test_a_batch_gives_what_the_same_requests_give_one_by_one(clients, author, items, who, atomic, ordered):
     client = clients[who]
     start_over(author)
     before = rows()
-    wanted, after = [alone(client, item) for item in items], rows()
+    sent, wanted = one_by_one(client, items)
+    if (
+        not ordered
+    ):  # then nothing but dependencies makes an order: each item waits for the one before, so none may fail
+        items = [item for item, answer in zip(items, wanted, strict=True) if answer[0] < 400]
+        start_over(author)
+        sent, wanted = one_by_one(client, items)
+        if any(answer[0] >= 400 for answer in wanted):
+            return
+        sent = [{**item, "depends_on": f"n{number - 1}"} if number else item for number, item in enumerate(sent)]
+    after = rows()
     start_over(author)
-    data = json.dumps({"batch": items, "atomic": atomic})
+    data = json.dumps({"batch": sent, "atomic": atomic, "ordered": ordered})
     response = client.post("/api/batch/", data, content_type="application/json")
     assert response.status_code == 200, response.content
     results = response.json()

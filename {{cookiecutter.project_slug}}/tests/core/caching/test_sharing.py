@@ -6,10 +6,13 @@ import time
 import pytest
 from django.core.cache import cache
 from django.db import connection
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.test import Client
 from django.utils import translation
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.authtoken.models import Token
+from rest_framework.decorators import api_view, authentication_classes, permission_classes, renderer_classes
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
@@ -396,3 +399,51 @@ def test_a_live_query_passes_by(api, cached_books, shelf):
 def test_head_is_answered_from_the_same_entry(api, cached_books, shelf):
     api.get("/books/")
     assert hit(api.head("/books/"))
+
+
+def test_a_decorator_around_a_whole_view_keeps_callers_and_formats_apart(use, author, stranger):
+    """Over ``api_view`` nobody has judged tokens or come to an agreement about the format when the cache is asked."""
+
+    class Text(JSONRenderer):
+        media_type = "text/plain"
+        format = "text"
+
+    @cache_response()
+    @api_view(["GET"])
+    @permission_classes([AllowAny])
+    @renderer_classes([JSONRenderer, Text])
+    @authentication_classes([TokenAuthentication])
+    def whoami(request):
+        return Response(str(request.user))
+
+    use(whoami=whoami)
+    client = APIClient()
+    tokens = [f"Token {Token.objects.create(user=user).key}" for user in (author, stranger)]
+    for _ in range(2):
+        for token, name in zip(tokens, ("author", "stranger"), strict=True):
+            assert client.get("/whoami/", HTTP_AUTHORIZATION=token).json() == name
+        assert client.get("/whoami/").json() == "AnonymousUser"
+        for accept in ("application/json", "text/plain"):
+            assert client.get("/whoami/", HTTP_ACCEPT=accept)["Content-Type"].startswith(accept)
+    assert hit(client.get("/whoami/", HTTP_AUTHORIZATION=tokens[0]))
+    # A token that is taken back is no key to what was kept.
+    Token.objects.filter(user=author).delete()
+    assert client.get("/whoami/", HTTP_AUTHORIZATION=tokens[0]).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Accept", "Accept-Language", "X-Tenant", "Cookie"])
+def test_what_a_django_view_varies_on_is_told_apart(api, use, header):
+    """By the value of the header, where no bit of the key stands for it."""
+    key = f"HTTP_{header.upper().replace('-', '_')}"
+
+    class OwnKey(KeyConstructor):
+        path = bits.UniqueMethodIdKeyBit()
+
+    @cache_response(key_func=OwnKey())
+    def echo(request):
+        return HttpResponse(request.META.get(key, "none"), headers={"Vary": header})
+
+    use(echo=echo)
+    for value in ("a=b", "c=d", "c=d", "a=b"):
+        assert api.get("/echo/", **{key: value}).content == value.encode()
+    assert hit(api.get("/echo/", **{key: "a=b"}))

@@ -1,11 +1,15 @@
 """What can go wrong with live queries, and must not."""
 
-import pytest
-from django.db import connection
+from dataclasses import replace
 
+import pytest
+from django.db import OperationalError, connection
+
+from core.changes import log
 from core.models import Bookmark, ChangeLogEntry, Difference, Observer, Subscriber
 from core.reactive import evaluating, housekeeping, store
 from core.reactive.evaluation import evaluate
+from core.reactive.matching import Index
 from core.reactive.worker import Worker
 from polls.models import Choice, Question
 from polls.viewsets import ChoiceViewSet
@@ -335,3 +339,55 @@ def test_questions_that_are_gone_from_the_site_are_revoked(world, question, serv
     Choice.objects.create(question=Question.objects.get(), choice_text="Juice")
     world.work()
     assert live.ended == "revoked"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda fail: (store, "mark", fail),
+        lambda fail: (Index, "concerned", fail),
+        lambda fail: (Worker, "_refresh", fail),
+        lambda fail: (Worker, "_learn", fail),
+        lambda fail: (Worker, "_keep_bookmarks", fail),
+    ],
+)
+def test_a_look_that_fails_half_way_loses_nothing(world, question, monkeypatch, broken):
+    """The database may go away after the log was read and before it was written down whom it concerns."""
+
+    def fail(*_):
+        raise OperationalError
+
+    live = world.page().observe(CHOICES)
+    with monkeypatch.context() as context:
+        context.setattr(*broken(fail))
+        vote()
+        with pytest.raises(OperationalError):
+            world.work()
+    world.work()
+    assert live.items == live.fresh
+    assert live.items[0]["votes"] == 1
+
+
+def test_a_log_that_cannot_be_read_to_its_end_loses_nothing(world, question, monkeypatch):
+    """What was read before the failure is matched by the next look."""
+    live = world.page().observe(CHOICES)
+    real = log.changes_since
+
+    def fail(*_):
+        raise OperationalError
+
+    def once(position, using):
+        reading = real(position, using)
+        if reading.entries:
+            monkeypatch.setattr(log, "changes_since", fail)
+            return replace(reading, more=True)
+        return reading
+
+    monkeypatch.setattr(log, "changes_since", once)
+    vote()
+    with pytest.raises(OperationalError):
+        world.work()
+    monkeypatch.setattr(log, "changes_since", real)
+    world.work()
+    assert live.items == live.fresh
+    assert live.items[0]["votes"] == 1

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import (
     Count,
     Exists,
@@ -21,7 +22,7 @@ from django.db.models.query import ModelIterable
 from hypothesis import strategies as st
 
 from core.reactive.matching import Index, Profile, profile_of, shown_keys
-from tests.core.changes.programs import pick, picks
+from tests.core.changes.programs import Write, pick, picks
 from tests.testapp.models import BigNote, Cafe, Folder, Kiosk, Label, Note, Place, Seat, Shelf, Slot, Tag, Ticket
 
 
@@ -33,6 +34,66 @@ def key(model, n):
 
 def keys(model, n, count=2):
     return [row.pk for row in picks(model, n, count)]
+
+
+# --- writes of what lists are joined by, which the programs of the change stream seldom touch ---
+
+
+def rename_folder(n):
+    for folder in picks(Folder, n, 1):
+        folder.name = f"seed {n % 5}"
+        folder.save(update_fields=["name"] if n % 2 else None)
+
+
+def rename_folders(n):
+    Folder.objects.filter(pk__in=keys(Folder, n)).update(name=f"f{n}")
+
+
+def move_folder(n):
+    Folder.objects.filter(pk=key(Folder, n)).update(parent=pick(Folder, n + 1))
+
+
+def move_note(n):
+    for each in picks(Note, n, 1):
+        each.folder = pick(Folder, n + 1)
+        each.save(update_fields=["folder"] if n % 2 else None)
+
+
+def reweigh_tag(n):
+    Tag.objects.filter(pk=key(Tag, n)).update(weight=n % 4)
+
+
+def move_label(n):
+    for each in Label.objects.order_by("pk")[:2]:
+        each.folder, each.tag = pick(Folder, n) or each.folder, pick(Tag, n) or each.tag
+        each.note = str(n)
+        each.save()
+
+
+def resize_note_of_folder(n):
+    Note.objects.filter(folder=key(Folder, n)).update(size=n)
+
+
+def delete_note(n):
+    Note.objects.filter(pk__in=keys(Note, n, 1)).delete()
+
+
+def cut_link(n):
+    Folder.tags.through._base_manager.filter(tag=key(Tag, n)).delete()
+
+
+MOVES = [
+    rename_folder,
+    rename_folders,
+    move_folder,
+    move_note,
+    reweigh_tag,
+    move_label,
+    resize_note_of_folder,
+    delete_note,
+    cut_link,
+]
+moves = st.builds(Write, st.sampled_from(MOVES), st.integers(0, 11))
 
 
 # --- conditions, each made of one number ---
@@ -237,7 +298,11 @@ class List:
 
     def __repr__(self):
         _, rows = self.queryset()
-        return f"{rows.query} {rows._prefetch_related_lookups} {self.by_offset} {self.knows_nested}"
+        try:
+            text = str(rows.query)
+        except EmptyResultSet:
+            text = f"no {rows.model.__name__}"
+        return f"{text} {rows._prefetch_related_lookups} {self.by_offset} {self.knows_nested}"
 
     def queryset(self):
         """The list as it is asked for now; whole, and sliced."""
@@ -246,7 +311,7 @@ class List:
             *orderings[self.ordering % len(orderings)], "pk"
         )
         if shapes and self.shape:
-            rows = shapes[self.shape % len(shapes)](rows)
+            rows = shapes[(self.shape - 1) % len(shapes)](rows)
         low, high = self.window
         return rows, rows if low is None else rows[low:high]
 
@@ -263,12 +328,19 @@ def made(condition):
     return one & other if kind == "and" else one | other
 
 
-def lists(models=(*ORDERINGS, BigNote, Kiosk, Ticket, Seat, Shelf, Slot), *, decidable=False, windows=WINDOWS):
+MODELS = (*ORDERINGS, BigNote, Kiosk, Ticket, Seat, Shelf, Slot)
+
+
+def leaves_of(model, *, decidable=False):
+    found = [*DECIDABLE.get(model, [])]
+    return found if decidable else [*found, *FURTHER.get(model, []), lambda n: Q()]
+
+
+def lists(models=MODELS, *, decidable=False, windows=WINDOWS):
+    """A strategy of lists of ``models``; ``decidable`` ones have conditions on columns of the row alone."""
+
     def of(model):
-        leaves = [*DECIDABLE.get(model, [])]
-        if not decidable:
-            leaves += [*FURTHER.get(model, []), lambda n: Q()]
-        leaf = st.tuples(st.just("leaf"), st.sampled_from(leaves), st.integers(0, 9))
+        leaf = st.tuples(st.just("leaf"), st.sampled_from(leaves_of(model, decidable=decidable)), st.integers(0, 9))
         conditions = st.recursive(
             leaf,
             lambda inner: st.one_of(
@@ -280,7 +352,7 @@ def lists(models=(*ORDERINGS, BigNote, Kiosk, Ticket, Seat, Shelf, Slot), *, dec
             List,
             st.just(model),
             conditions,
-            st.integers(0, 9),
+            st.integers(0, 1 if decidable else 9),
             st.just(0) if decidable else st.integers(0, 21),
             st.sampled_from(windows),
             st.booleans(),
@@ -288,6 +360,43 @@ def lists(models=(*ORDERINGS, BigNote, Kiosk, Ticket, Seat, Shelf, Slot), *, dec
         )
 
     return st.sampled_from(models).flatmap(of)
+
+
+def every_kind(chance):
+    """A list with each condition, each ordering, each shape and each window, otherwise as ``chance`` has it."""
+
+    def pick_list(model, **chosen):
+        windows = [(None, None), (None, None), chance.choice(WINDOWS)]
+        return List(
+            model,
+            chosen.get("condition") or chance.choice([anything, ("not", nothing), leaf(model)]),
+            chosen.get("ordering", chance.randrange(10)),
+            chosen.get("shape", 0),
+            chosen.get("window") or chance.choice(windows),
+            chance.random() < 0.5,
+            chance.random() < 0.5,
+        )
+
+    def leaf(model):
+        return ("leaf", chance.choice(leaves_of(model)), chance.randrange(10))
+
+    anything, nothing = ("leaf", lambda n: Q(), 0), ("leaf", lambda n: Q(pk__isnull=True), 0)
+    for model in MODELS:
+        for make in leaves_of(model):
+            condition = ("leaf", make, chance.randrange(10))
+            yield pick_list(
+                model, condition=chance.choice([condition, ("not", condition), ("and", condition, anything)])
+            )
+        for window in dict.fromkeys(WINDOWS):
+            yield pick_list(model, window=window, condition=anything)
+            yield pick_list(model, window=window)
+        for ordering in range(len(ORDERINGS.get(model, ()))):
+            yield pick_list(model, ordering=ordering, window=chance.choice(WINDOWS))
+        for shape in range(1, len(SHAPES.get(model, ())) + 1):
+            for knows_nested in (False, True):
+                made_ = pick_list(model, shape=shape)
+                made_.knows_nested = knows_nested
+                yield made_
 
 
 # --- a finished list ---
@@ -323,36 +432,36 @@ def rendered(row, above):
     return [type(row).__name__, columns, inner]
 
 
-@dataclass
 class Observed:
-    """A list as an observer knows it: evaluated once, and its profile taken through JSON."""
+    """A list as an observer knows it, with a profile that has been through JSON."""
 
-    asked: List
-    rows: Any
-    text: str
-    profile: Profile
-    keys: list
-    nested: dict | None
+    def __init__(self, asked):
+        self.asked = asked
+        self.whole, self.rows = asked.queryset()
+        self.evaluate()
 
-    @classmethod
-    def now(cls, asked):
-        whole, rows = asked.queryset()
-        low, _ = asked.window
-        if asked.by_offset and low is not None:
-            profile = profile_of(whole, tables=frozenset(), offset=low)
-        else:
-            profile = profile_of(rows, tables=frozenset())
-        profile = Profile.from_data(json.loads(json.dumps(profile.as_data())))
-        found = list(rows)
-        text = finished(found)
-        is_rows = rows._iterable_class is ModelIterable
+    def evaluate(self):
+        """Look at the list anew; return whether it is the same."""
+        before = getattr(self, "text", None)
+        self.rows = self.rows.all()
+        is_rows = self.rows._iterable_class is ModelIterable
+        found = list(self.rows)
+        self.text = finished(found)
         keys_ = [row.pk for row in found] if is_rows else [row.get("pk") for row in found if isinstance(row, dict)]
-        nested = json.loads(json.dumps(shown_keys(found), default=str)) if asked.knows_nested and is_rows else None
-        return cls(asked, rows, text, profile, json.loads(json.dumps(keys_, default=str)), nested)
-
-    def text_now(self):
-        """How the same list looks now."""
-        return finished(self.rows.all())
+        self.keys = json.loads(json.dumps(keys_, default=str))
+        knows = self.asked.knows_nested and is_rows
+        self.nested = json.loads(json.dumps(shown_keys(found), default=str)) if knows else None
+        return self.text == before
 
     def put(self, index: Index, name):
+        """Put it into an index."""
+        low, _ = self.asked.window
+        if self.asked.by_offset and low is not None:
+            profile = profile_of(self.whole, tables=frozenset(), offset=low)
+        else:
+            profile = profile_of(self.rows, tables=frozenset())
+        self.profile = Profile.from_data(json.loads(json.dumps(profile.as_data())))
         index.put(name, self.profile, self.keys, self.nested)
+
+    def __repr__(self):
+        return f"{self.asked}, with {self.profile},"
