@@ -91,8 +91,9 @@ class Windows:
         self.mistakes = [each for each in self.mistakes if not re.search(pattern, each)]
 
     def close(self):
-        for context in self.contexts:
-            context.close()
+        """Close every window, before what they look at goes away."""
+        while self.contexts:
+            self.contexts.pop().close()
 
 
 def log_in(page, site):
