@@ -23,20 +23,27 @@ def _redis(url: str) -> None:
         client.ping()
 
 
-def main() -> None:
-    """Ask both."""
+def problem(postgres: str, redis_: str) -> str | None:
+    """Return what does not answer, and why; None if both do."""
     checks: list[tuple[str, Callable[[str], None], str]] = [
-        ("PostgreSQL", _postgres, sys.argv[1]),
-        ("Redis", _redis, sys.argv[2]),
+        ("PostgreSQL", _postgres, postgres),
+        ("Redis", _redis, redis_),
     ]
     for name, check, url in checks:
         try:
             check(url)
         except (psycopg.Error, redis.RedisError) as error:
-            in_ci = os.environ.get("CI") == "true"
-            consequence = "CI needs it." if in_ci else "Skipped the tests that need it."
-            print(f"{name} does not answer at {url} ({error}). {consequence}", file=sys.stderr)
-            sys.exit(1 if in_ci else SKIPPED)
+            return f"{name} does not answer at {url} ({error})."
+    return None
+
+
+def main() -> None:
+    """Ask both."""
+    if found := problem(sys.argv[1], sys.argv[2]):
+        in_ci = os.environ.get("CI") == "true"
+        consequence = "CI needs it." if in_ci else "Skipped the tests that need it."
+        print(found, consequence, file=sys.stderr)
+        sys.exit(1 if in_ci else SKIPPED)
 
 
 if __name__ == "__main__":

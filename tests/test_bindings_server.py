@@ -14,7 +14,7 @@ from harness import PYTHON, Server, free_port, run
 
 from scripts.generate import generate
 
-TIMEOUT = 20  # seconds; nothing waits for its end
+TIMEOUT = 60  # seconds; nothing waits for its end
 PROMISED = 2.0  # seconds until a server shows what another process has written
 COMMANDS = {
     "daphne": ("-m", "daphne", "--bind", "127.0.0.1", "--port", "{port}", "config.asgi:application"),

@@ -74,8 +74,9 @@ SHELL = """
         time.sleep(random.random() * {pause})
 """
 
+# Dies after its commit, before anybody has been told; of a transaction, or of a bare save.
 KILLED = """
-    import os, signal, time
+    import contextlib, os, signal, time
     from django.db import transaction
     from core.changes import changes_committed
     from polls.models import Question
@@ -83,7 +84,7 @@ KILLED = """
         print("ROW", changes[0].pks[0], time.time(), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     changes_committed.connect(die)
-    with transaction.atomic():
+    with {around}:
         Question.objects.create(question_text="last words")
 """
 
@@ -191,6 +192,13 @@ def rows_of(process):
     return {int(pk): float(at) for _, pk, at in (line.split() for line in output.splitlines() if line[:3] == "ROW")}
 
 
+def killed(site, around):
+    return site.manage("shell", "-c", textwrap.dedent(KILLED.format(around=around)))
+
+
+AROUND = ("transaction.atomic()", "contextlib.nullcontext()")
+
+
 def shell(site, count=12, drop=0.0, pause=0.1):
     return site.manage("shell", "-c", textwrap.dedent(SHELL.format(count=count, drop=drop, pause=pause)))
 
@@ -272,9 +280,10 @@ def test_a_server_without_services_hears_a_shell(embedded):
     embedded.serve("listener")
     writing = shell(embedded, pause=0.3)
     assert_heard(embedded, "listener", rows_of(writing))
-    killed = embedded.manage("shell", "-c", textwrap.dedent(KILLED))
-    assert_heard(embedded, "listener", rows_of(killed))
-    assert killed.returncode == -signal.SIGKILL
+    for around in AROUND:
+        dying = killed(embedded, around)
+        assert_heard(embedded, "listener", rows_of(dying))
+        assert dying.returncode == -signal.SIGKILL
 
 
 @pytest.mark.services
@@ -315,7 +324,8 @@ def test_every_commit_is_heard_by_another_server(grown):
     assert not [each for each in grown.told("other") if each[:2] == ("updated", "polls.choice")]
 
     # --- killed between the commit and the doorbell: a process, and a server ---
-    assert_heard(grown, "listener", rows_of(grown.manage("shell", "-c", textwrap.dedent(KILLED))))
+    for around in AROUND:
+        assert_heard(grown, "listener", rows_of(killed(grown, around)))
     (grown.folder / "other.kill").touch()
     before = time.time()
     with pytest.raises(OSError, match=r"closed|reset"):

@@ -91,8 +91,9 @@ class Windows:
         self.mistakes = [each for each in self.mistakes if not re.search(pattern, each)]
 
     def close(self):
-        for context in self.contexts:
-            context.close()
+        """Close every window, before what they look at goes away."""
+        while self.contexts:
+            self.contexts.pop().close()
 
 
 def log_in(page, site):
@@ -110,3 +111,55 @@ def until(condition, seconds=30):
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.05)
+
+
+# --- The example's page -------------------------------------------------------------------------------------------
+
+SHOWN = """() => [...document.querySelectorAll('#questions article')].map((card) => [
+    Number(card.id.replace('question-', '')),
+    card.querySelector('h2').textContent,
+    [...card.querySelectorAll('.choice')].map((choice) => [
+        choice.querySelector('.text').textContent, Number(choice.querySelector('.votes').textContent),
+    ]),
+])"""
+LIST = "/api/questions/?ordering=-id&limit=25"
+
+
+def shown(page):
+    """Return the questions that a window shows: key, text, and the choices with their votes."""
+    return page.evaluate(SHOWN)
+
+
+def fresh(page, site):
+    """Return what a fresh GET, as the same visitor, says that should be shown."""
+    rows = page.request.get(site.url + LIST).json()["results"]
+    return [
+        [row["id"], row["question_text"], [[each["choice_text"], each["votes"]] for each in row["choices"]]]
+        for row in rows
+    ]
+
+
+def agrees(page, site):
+    """Tell whether a window shows what a fresh GET says."""
+    return shown(page) == fresh(page, site)
+
+
+def is_live(page):
+    """Wait until a window says that it is live."""
+    page.locator(".state[data-state=live]").wait_for()
+    return page
+
+
+def choice(page, text):
+    """Return the button of a choice."""
+    return page.locator(".choice", has=page.locator(".text", has_text=text))
+
+
+def votes(page, text):
+    """Return the votes that a choice shows."""
+    return int(choice(page, text).locator(".votes").inner_text())
+
+
+def card(page, text):
+    """Return what shows a question."""
+    return page.locator("#questions article", has=page.locator("h2", has_text=text))

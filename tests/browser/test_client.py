@@ -1,8 +1,10 @@
 """``client.js`` in a browser: its own tests of its logic, and the examples of its documentation."""
 
 import json
+import re
 
 from harness import ROOT, TEMPLATE
+from stage import log_in, until
 
 CLIENT = TEMPLATE / "core/static/core/client.js"
 LOGIC = ROOT / "tests/client/logic.test.mjs"
@@ -32,3 +34,73 @@ def test_its_logic_is_the_same_in_a_browser(windows):
     results = page.evaluate("import('/logic.test.mjs').then(() => import('/test.mjs')).then(({results}) => results())")
     assert len(results) == LOGIC.read_text().count("\ntest(")
     assert [each for each in results if each[1] is not None] == []
+
+
+def example(number):
+    """Return one of the pages that the documentation shows, for questions instead of books."""
+    page = re.findall(r"```html\n(.*?)```", (ROOT / "docs/client.md").read_text(), re.DOTALL)[number]
+    for book, question in (("books", "questions"), ("book.title", "book.question_text"), ("=title", "=question_text")):
+        page = page.replace(book, question)
+    return page
+
+
+def test_the_ten_lines_of_the_documentation_make_a_live_list(site, windows):
+    html = example(0)
+    assert len(html.strip().splitlines()) <= 10
+    (site.folder / "polls/static/polls/ten-lines.html").write_text(html)
+    page = windows.open(f"{site.url}/static/polls/ten-lines.html")
+
+    def texts():
+        return page.locator("#questions li").all_inner_texts()
+
+    def expected():
+        rows = page.request.get(f"{site.url}/api/questions/?ordering=question_text").json()["results"]
+        return [row["question_text"] for row in rows]
+
+    until(lambda: len(texts()) >= 3 and texts() == expected())
+    site.shell("Question.objects.create(question_text='A first one')")
+    until(lambda: texts()[0] == "A first one")
+    site.shell("Question.objects.filter(question_text='A first one').update(question_text='Zzz, a last one')")
+    until(lambda: texts()[-1] == "Zzz, a last one" and texts() == expected())
+    site.shell("Question.objects.filter(question_text='Zzz, a last one').delete()")
+    until(lambda: texts() == expected() and "Zzz, a last one" not in texts())
+
+
+def test_streams_and_batches_of_the_documentation_do_what_it_says(site, windows):
+    """The examples in JavaScript, run as the demo user, one after another."""
+    page = windows.open(None)
+    log_in(page, site)
+    told = page.evaluate(
+        """async () => {
+            const { connect, ref } = await import("/static/core/client.js");
+            const live = connect();
+            const questions = live.stream("questions");
+            const events = [];
+            questions.on("update", ({ pk, data }) => events.push([pk, data.published]));
+            const { tracked } = await questions.subscribe("update");
+            const [first] = await questions.list({ ordering: "-id" });
+            const made = await questions.create({ question_text: "Why?" });
+            await questions.patch(made.id, { published: false });
+            while (!events.length) await new Promise((done) => setTimeout(done, 20));
+            const refusal = await questions.retrieve(0).catch((error) => [error.name, error.status, error.message]);
+            const results = await live.batch([
+                {
+                    method: "POST", relative_url: "/api/choices/", name: "c",
+                    body: { question: made.id, choice_text: "So" },
+                },
+                { method: "POST", relative_url: `/api/choices/${ref("c", "$.id")}/vote/` },
+                { method: "DELETE", relative_url: `/api/questions/${made.id}/` },
+            ], { atomic: true });
+            const gone = await live.request("GET", `/api/questions/${made.id}/`).catch(({ status }) => status);
+            live.close();
+            const { votes } = results[1].data;
+            return { tracked, above: made.id > first.id, events, made: made.id, refusal, votes, gone };
+        }"""
+    )
+    assert told["tracked"] is True
+    assert told["above"] is True
+    assert told["events"] == [[told["made"], False]]
+    assert told["refusal"][:2] == ["LiveError", 404]
+    assert told["votes"] == 1
+    assert told["gone"] == 404
+    windows.forgive("404")

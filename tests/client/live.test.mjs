@@ -124,6 +124,18 @@ test("a server that has forgotten the query gives the whole list again", async (
   live.close();
 });
 
+test("a client that knows more than the server, as after a restored backup, begins anew", async () => {
+  const site = new FakeSite([row(1)]);
+  const { live, latest } = await follow(site);
+  site.change([row(1), row(2)], [{ msg: "added", order: 1, item: row(2) }]);
+  Object.assign(site, { items: [row(3)], seq: 0, history: [] });
+  site.stop();
+  site.start();
+  await pass(2000);
+  assert.deepEqual(latest(), [row(3)]);
+  live.close();
+});
+
 test("messages for another query than the known one are not taken for an answer", async () => {
   const site = new FakeSite([row(1)]);
   const { live, latest } = await follow(site);

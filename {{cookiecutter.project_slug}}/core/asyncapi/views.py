@@ -71,6 +71,7 @@ def _groups(described: dict[str, Any], operations: list[dict[str, Any]]) -> list
         tag = operation.get("tags", [{"name": ""}])[0]["name"]
         shown = {
             "id": operation["id"],
+            "name": operation["id"].partition(".")[2],
             "summary": operation.get("summary", ""),
             "receives": operation["action"] == "receive",
             "messages": [_message(described, each) for each in operation["messages"]],

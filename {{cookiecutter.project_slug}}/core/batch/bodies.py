@@ -15,6 +15,10 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 
+# Made once: `json.dumps` would make an encoder for each body.
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Form(Enum):
     """How a body is written."""
 
@@ -92,7 +96,7 @@ def encode_body(body: Body, resolver: Resolver) -> bytes:
         return urlencode(fields(resolver.value(body.value))).encode()
     if body.form is Form.JSON:
         # Escapes, because half a character has no encoding of its own.
-        return json.dumps(resolver.value(body.value), separators=(",", ":")).encode()
+        return _json(resolver.value(body.value)).encode()
     if body.form is Form.JSON_TEXT:
         return resolver.json_text(body.value).encode(errors="replace")
     encode = quote_plus if body.media_type == URLENCODED else str

@@ -233,12 +233,13 @@ class _Reader:
         else:
             try:
                 text = read_text(url)
+                is_open = any(text.references)
                 # What a reference will put there is encoded, and is judged once more then.
-                target = urls.target(text.plain("x"))
+                target = urls.target(text.plain("x") if is_open else text.plain())
             except ValueError as error:
                 self._wrong("relative_url", error)
             else:
-                if any(text.references):
+                if is_open:
                     return text, None
                 if reason := self.rules.excluded(target.path):
                     self._wrong("relative_url", reason)

@@ -102,16 +102,24 @@ class Text:
 
     def plain(self, stand_in: str = "") -> str:
         """Return the text with ``stand_in`` for each reference."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], str):
+            return self.parts[0]
         return "".join(part if isinstance(part, str) else stand_in for part in self.parts)
+
+
+# Made once: `json.dumps` would make an encoder for each value.
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def compact(value: Any) -> str:
     """Return ``value`` as JSON without blanks; characters beyond ASCII stay as they are."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _json(value)
 
 
 def read_text(text: str) -> Text:
     """Find the references in ``text``. Raises ``BadReferenceError``."""
+    if "{result=" not in text:
+        return Text((text,))
     parts: list[str | Reference] = []
     plain, position = "", 0
     while found := _START.search(text, position):

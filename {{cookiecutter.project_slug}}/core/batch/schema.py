@@ -2,7 +2,6 @@
 
 from typing import Any, TypeVar
 
-from drf_spectacular.drainage import set_override
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -83,9 +82,7 @@ def _results() -> serializers.Serializer[Any]:
         "body": serializers.CharField(allow_null=True, help_text="Text; base64 where encoding says so."),
         "encoding": serializers.ChoiceField(choices=["base64"], required=False),
     }
-    results = inline_serializer("BatchResult", fields, many=True)
-    set_override(results, "many", False)  # or the examples, lists already, would be put into a list once more
-    return results
+    return inline_serializer("BatchResult", fields, many=True)
 
 
 _EXAMPLES = [

@@ -58,13 +58,11 @@ _POLICIES = (
     *("content_negotiation_class", "versioning_class", "renderer_classes"),
 )
 _policies = attrgetter(*_POLICIES)
-_BY_HEADER = frozenset({authentication.TokenAuthentication, authentication.BasicAuthentication})
+_BY_HEADER = (authentication.TokenAuthentication, authentication.BasicAuthentication)
 _BY_SESSION = authentication.SessionAuthentication
-_VERSIONING = frozenset(
-    {
-        *(None, versioning.AcceptHeaderVersioning, versioning.HostNameVersioning),
-        *(versioning.QueryParameterVersioning, versioning.URLPathVersioning),
-    }
+_VERSIONING = (
+    *(versioning.AcceptHeaderVersioning, versioning.HostNameVersioning),
+    *(versioning.QueryParameterVersioning, versioning.URLPathVersioning),
 )
 _NOTE = "_core_early"
 
@@ -196,11 +194,11 @@ class Route:
             given.get(name, getattr(cls, name)) for name in _POLICIES
         )
         return (
-            set(authenticators) <= _BY_HEADER | {_BY_SESSION}
-            and set(permissions) <= {AllowAny}
-            and not throttles
+            _are_only(authenticators, *_BY_HEADER, _BY_SESSION)
+            and _are_only(permissions, AllowAny)
+            and _are_only(throttles)
             and negotiation is DefaultContentNegotiation
-            and version in _VERSIONING
+            and _are_only([version], None, *_VERSIONING)
             and all(_is_frameworks(cls, name) for name in _METHODS)
         )
 
@@ -240,6 +238,11 @@ class Route:
 
 
 _routes: WeakSet[Route] = WeakSet()
+
+
+def _are_only(classes: Any, *allowed: Any) -> bool:
+    """Tell whether ``classes`` holds nothing but what is ``allowed``. It may be anything, such as a property."""
+    return isinstance(classes, list | tuple) and all(any(each is one for one in allowed) for each in classes)
 
 
 def _is_frameworks(cls: type, name: str) -> bool:

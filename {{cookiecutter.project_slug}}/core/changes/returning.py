@@ -6,7 +6,8 @@ way to the database, by an execute wrapper. PostgreSQL is asked through a CTE, w
 of their keys than are wanted; SQLite gives them out one by one.
 
 On SQLite that takes three times as long as the statement by itself. But there a query before costs no round trip, and
-under the lock for writing it sees the very rows: where the condition is plain, it is asked instead.
+under the lock for writing it sees the very rows: where the condition is plain, it is asked instead, as a part of the
+same call of the cursor.
 """
 
 import re
@@ -75,9 +76,8 @@ def returning(using: str, parts: Sequence[Part], limit: int) -> Iterator[Observe
         if target is None or many or " RETURNING " in sql:
             return execute(sql, params, many, context)
         if (question := _question(connection, target, sql, params, limit)) is not None:
-            with connection.cursor() as cursor:
-                cursor.execute(*question)
-                rows = cursor.fetchall()
+            execute(*question, many, context)
+            rows = context["cursor"].fetchall()
             result = execute(sql, params, many, context)
             count = context["cursor"].rowcount
             pks = target.restore(rows) if len(rows) <= limit else None
@@ -138,7 +138,9 @@ def _question(
         return None
     skipped = head.count("%s")
     name = target.columns[0].rpartition(".")[0]
-    query = f"SELECT {', '.join(bare)} FROM {name}{where}{condition} LIMIT {limit + 1}"  # noqa: S608 - names are quoted
+    keys = ", ".join(bare)
+    # In the order of the table, not of some index: keys that follow one another are short in the log.
+    query = f"SELECT {keys} FROM {name}{where}{condition} ORDER BY {keys} LIMIT {limit + 1}"  # noqa: S608
     return query, params[skipped:] if params else params
 
 

@@ -21,6 +21,7 @@ from core.etags.exceptions import PreconditionFailedException, PreconditionRequi
 from core.etags.locks import database_of, lock
 from core.etags.primary import reading_from_primary
 from core.etags.tags import ANY, Same, same, same_state, suffix, written
+from core.keys.constructors import forget_keys
 from core.keys.functions import (
     Representation,
     Setting,
@@ -206,8 +207,10 @@ class ETAGProcessor:
                 if (settled := judged(call.request, tag, call.matching)) is not None:
                     return _refused(settled, tag)
             response = call.run()
-            if self.rebuild and 200 <= response.status_code < 300 and (tag := call.tag()) is not None:
-                response["ETag"] = tag
+            if self.rebuild and 200 <= response.status_code < 300:
+                forget_keys(call.request)
+                if (tag := call.tag()) is not None:
+                    response["ETag"] = tag
             return response
 
 

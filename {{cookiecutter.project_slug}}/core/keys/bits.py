@@ -3,6 +3,7 @@
 Declared in a ``KeyConstructor`` as fields are in a form. Described in ``docs/caching.md``.
 """
 
+import hashlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -157,7 +158,7 @@ class CallerKeyBit(UserKeyBit):
     def get_data(self, *, request: Request, **kwargs: Any) -> Any:
         who = super().get_data(request=request, **kwargs)
         if isinstance(request, HttpRequest) and (credentials := request.META.get("HTTP_AUTHORIZATION")):
-            return [who, credentials]
+            return [who, hashlib.sha256(credentials.encode("utf-8", "surrogatepass")).hexdigest()]
         if who == "anonymous":
             return who
         user = request.user

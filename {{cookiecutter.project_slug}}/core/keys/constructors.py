@@ -99,6 +99,11 @@ class KeyConstructor:
         return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
+def forget_keys(request: Any) -> None:
+    """Have the keys of ``request`` built anew: what was remembered is from before a write."""
+    vars(getattr(request, "_request", request)).pop(_MEMO, None)
+
+
 class SharedKeyConstructor(KeyConstructor):
     """Tells apart all that an answer that is the same for everybody may depend on."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import core
 from core.bindings.actions import SUBSCRIBE, UNSUBSCRIBE
 from core.bindings.resource import BUILT_IN
+from core.reactive.protocol import MESSAGE_TYPES
 from core.sockets import CloseCode
 
 SOURCE = (Path(core.__file__).parent / "static/core/client.js").read_text()
@@ -25,6 +26,10 @@ def test_codes_of_closed_sockets_are_those_of_the_server():
 
 def test_actions_are_those_of_the_resource_socket():
     assert set(constants("Action").values()) == BUILT_IN | {SUBSCRIBE, UNSUBSCRIBE}
+
+
+def test_messages_are_those_of_the_observer_socket():
+    assert set(constants("Message").values()) == set(MESSAGE_TYPES)
 
 
 def test_nothing_comes_from_another_host():

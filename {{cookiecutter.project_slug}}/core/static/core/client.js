@@ -469,12 +469,18 @@ class Query {
     if (typeof observer !== "string") throw new LiveError(`${this.#url} answers no live queries.`, { status: 404 });
     const before = this.items;
     if (items) this.#snapshot.reset(answer);
-    else if (observer !== this.observer || messages.some((each) => this.#snapshot.take(each) === "gap")) {
+    else if (observer !== this.observer || !this.#catchUp(messages, answer.seq)) {
       this.#again = this.#whole = true;
       return;
     }
     this.settled = !this.#again;
     this.#show("loaded", before);
+  }
+
+  /** Take what was missed. Returns whether it leads to where the server is. */
+  #catchUp(messages, seq) {
+    for (const message of messages) this.#snapshot.take(message);
+    return this.#snapshot.seq === seq;
   }
 
   #take(message) {

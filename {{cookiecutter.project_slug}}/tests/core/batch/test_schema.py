@@ -53,6 +53,11 @@ def test_the_examples_of_a_batch_run(api, author, schema):
     assert json.loads(results[1]["body"])["published"] is False
 
 
+def test_the_answer_is_a_list(schema):
+    content = schema["paths"]["/api/batch/"]["post"]["responses"]["200"]["content"]["application/json"]
+    assert content["schema"] == {"type": "array", "items": {"$ref": "#/components/schemas/BatchResult"}}
+
+
 def test_the_example_of_an_answer_is_what_is_answered(api, db, schema):
     answers = schema["paths"]["/api/batch/"]["post"]["responses"]["200"]["content"]["application/json"]["examples"]
     *_, failed = (example["value"] for example in answers.values())

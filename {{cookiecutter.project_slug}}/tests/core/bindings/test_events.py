@@ -17,6 +17,7 @@ from core.bindings import AllowAny, ResourceBinding
 from core.bindings import dispatcher as module
 from core.bindings.dispatcher import dispatcher
 from core.changes import Change, changes_heard, record_change
+from core.sockets import CloseCode
 from core.testing import socket
 from polls.models import Choice, Question
 from tests.testapp.models import Cafe, Folder, Note, Place, Tag, Ticket
@@ -563,3 +564,57 @@ class TestCost:
             while workers._holding + dispatcher.threads._holding:
                 assert asyncio.get_running_loop().time() < deadline
                 await asyncio.sleep(0.05)
+
+
+class TestFaults:
+    async def test_a_channel_layer_that_is_down_hurts_neither_writes_nor_events(self, question, settings):
+        settings.CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_redis.core.RedisChannelLayer",
+                "CONFIG": {"hosts": [{"address": "redis://127.0.0.1:1/0", "socket_connect_timeout": 0.1}]},
+            }
+        }
+        async with socket() as ws:
+            await subscribed(ws, "questions")
+            await question.asave()
+            assert summary(await ws.events()) == [("update", question.pk)]
+
+    async def test_a_socket_is_in_no_group_that_could_expire(self, question, settings):
+        settings.CHANNEL_LAYERS = {
+            "default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"group_expiry": 0}}
+        }
+        async with socket() as ws:
+            await subscribed(ws, "questions")
+            await question.asave()
+            assert summary(await ws.events()) == [("update", question.pk)]
+
+    async def test_a_client_that_is_sent_too_much_is_dropped_and_can_come_back(self, question, settings):
+        settings.CORE = {**settings.CORE, "SOCKETS": {"MAX_OUTGOING": 2000}}
+        async with socket() as ws, socket() as other:
+            await subscribed(ws, "questions")
+            await subscribed(other, "questions", "delete")
+            for _ in range(20):
+                await question.asave()
+            assert await ws.close_code() == CloseCode.TOO_SLOW
+            await other.events()
+            await question.asave()
+            async with socket() as again:
+                await subscribed(again, "questions")
+                await question.asave()
+                assert summary(await again.events()) == [("update", question.pk)]
+            assert await other.events() == []
+
+    async def test_one_row_that_cannot_be_shown_does_not_silence_other_streams(self, serve_streams, caplog):
+        class Binding(binding_of(Tag, "name")):
+            def get_serializer_context(self):
+                if self.action == "subscribe":
+                    raise RuntimeError("as asked")
+                return super().get_serializer_context()
+
+        streams = serve_streams(broken=Binding, tags=binding_of(Tag, "name"))
+        async with socket(demultiplexer=streams) as ws:
+            await subscribed(ws, "broken")
+            await subscribed(ws, "tags")
+            await Tag.objects.acreate(name="a")
+            assert [event["data"] for event in await ws.events("tags")] == [{"name": "a"}]
+        assert "Subscribers of broken cannot be told; trying again." in caplog.text

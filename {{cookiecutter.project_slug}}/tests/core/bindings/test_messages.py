@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.bindings.messages import UnreadableMessageError, encode, error_reply, parse, query_of
@@ -51,6 +51,7 @@ json_values = st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) 
 objects = st.fixed_dictionaries({}, optional={"stream": json_values, "payload": json_values})
 
 
+@settings(max_examples=50)
 @given(st.text() | json_values.map(json.dumps) | objects.map(json.dumps))
 def test_any_text_is_a_request_or_says_why(text):
     sentence = None

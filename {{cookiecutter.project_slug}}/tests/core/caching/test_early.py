@@ -277,6 +277,9 @@ def test_everything_that_may_decide_takes_the_whole_way(api, use, shelf, taken):
     }
     for name, value in policies.items():
         views[name] = type(f"With_{name}", (PublicBooks,), {name: value})
+    # As some decide it at each request, or put it together.
+    views["property"] = type("Property", (PublicBooks,), {"permission_classes": property(lambda self: (AllowAny,))})
+    views["composed"] = type("Composed", (PublicBooks,), {"permission_classes": (AllowAny | Open,)})
     for name in (
         "initial",
         "dispatch",

@@ -1,7 +1,9 @@
 """When changes are published: once per transaction, after its commit, in the order of commits."""
 
+import gc
 import logging
 import threading
+import tracemalloc
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -10,14 +12,15 @@ from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.db.models import ProtectedError
 from django.test import TestCase, override_settings
+from rest_framework.exceptions import APIException
 
-from core.changes import changes_committed, log, record_change
+from core.changes import changes_committed, log, may_have_written, record_change, written_tables
 from core.changes.order import Turnstile, turnstile
 from core.changes.publisher import unpublished
 from core.models import ChangeLogEntry
 from polls.models import Choice, Question
 from tests import threads
-from tests.testapp.models import Cafe, Keeper, Note, Tag
+from tests.testapp.models import Cafe, Folder, Keeper, Note, Tag
 
 transactional = pytest.mark.django_db(transaction=True)
 
@@ -494,6 +497,43 @@ async def test_asynchronous_code_is_seen(ear, database_in_threads):
     await Tag.objects.aget_or_create(name="c")
     await sync_to_async(Tag.objects.filter(name="c").delete)()
     assert [each[1] for each in ear.told()] == ["created", "created", "updated", "updated", "created", "deleted"]
+    first, second = [tag async for tag in Tag.objects.order_by("name")]
+    first.weight = 9
+    await Tag.objects.abulk_update([first], ["weight"])
+    await second.asave(update_fields=["weight"])
+    await second.adelete()
+    await Tag.objects.filter(name="nobody").adelete()
+    await Tag.objects.all().adelete()
+    assert [each[1] for each in ear.told()] == ["updated", "updated", "deleted", "deleted"]
+
+
+async def test_many_to_many_fields_are_seen_in_asynchronous_code(ear, database_in_threads):
+    """The asynchronous methods of many-to-many managers are part of the stream, from both sides."""
+    folder, tag = await Folder.objects.acreate(name="a"), await Tag.objects.acreate(name="t")
+    for manager, other in ((folder.tags, tag), (tag.folders, folder)):
+        ear.clear()
+        await manager.aadd(other)
+        await manager.aremove(other)
+        await manager.aset([other])
+        await manager.aclear()
+        through = [kind for model, kind, _, _ in ear.told() if model == "testapp.folder_tags"]
+        assert through == ["created", "deleted", "created", "deleted"]
+
+
+@transactional
+def test_a_transaction_of_very_many_rows_takes_little_memory(ear):
+    """Keys above the limit are given up as they come; what is kept of 200,000 rows is what is kept of the limit."""
+    with override_settings(CORE={"CHANGES": {"MAX_PKS": 1000}}), transaction.atomic():
+        record_change(Tag, "created", range(1000))
+        tracemalloc.start()
+        try:
+            for number in range(1000, 201_000, 100):
+                record_change(Tag, "created", range(number, number + 100))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 500_000
+    assert ear.told() == [("testapp.tag", "created", None, None)]
 
 
 @transactional
@@ -513,6 +553,15 @@ def test_requests_in_a_transaction_are_seen(ear, api, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     assert api.post(f"/api/choices/{choice.pk}/vote/").status_code == 200
     assert ear.told() == [("polls.choice", "updated", (choice.pk,), {"votes"})]
+
+    def fail(*_, **__):
+        Choice.objects.filter(pk=choice.pk).vote()
+        raise APIException
+
+    monkeypatch.setattr("polls.viewsets.ChoiceViewSet.vote", fail)
+    assert api.post(f"/api/choices/{choice.pk}/vote/").status_code == 500
+    assert Choice.objects.get(pk=choice.pk).votes == 1
+    assert not ear
 
 
 class InATestCase(TestCase):
@@ -550,3 +599,25 @@ class InATestCase(TestCase):
         Tag.objects.create(name="a")
         assert self.told == []
         assert not ChangeLogEntry.objects.exists()
+
+
+@transactional
+def test_a_quick_look_tells_whether_anything_is_written_and_not_committed():
+    """Of any thread; never "nothing" while there is something, whatever became of savepoints on the way."""
+    with transaction.atomic():  # after which nothing is left of what other tests have rolled back
+        Tag.objects.create(name="first")
+    gc.collect()
+    with transaction.atomic():
+        assert not may_have_written()
+        Tag.objects.create(name="a")
+        assert may_have_written()
+        assert written_tables("default") == {"testapp_tag"}
+        with transaction.atomic():
+            Note.objects.create(text="b")
+            transaction.set_rollback(True)
+        seen = []
+        threads.start(lambda: seen.append(may_have_written())).join()
+        assert seen == [True]
+        assert written_tables("default") == {"testapp_tag"}
+    assert not may_have_written()
+    assert written_tables("default") == set()

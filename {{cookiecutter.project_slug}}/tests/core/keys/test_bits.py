@@ -207,3 +207,17 @@ def test_the_documents_bit_of_ones_own_is_a_time_in_the_cache():
     assert data(UpdatedAtKeyBit()) == first
     cache.set("api_updated_at_timestamp", "later")
     assert data(UpdatedAtKeyBit()) == "later"
+
+
+def test_outside_of_drf_credentials_are_another_caller_and_are_not_kept_in_the_open():
+    """Nobody has judged the header: whoever it names is not the one without it."""
+    plain = factory.get("/", HTTP_AUTHORIZATION="Token secret")
+    plain.user = AnonymousUser()
+    known = bits.CallerKeyBit().get_data(request=plain)
+    assert known[0] == "anonymous"
+    assert "secret" not in str(known)
+    other = factory.get("/", HTTP_AUTHORIZATION="Token other")
+    other.user = AnonymousUser()
+    without = factory.get("/")
+    without.user = AnonymousUser()
+    assert len({str(bits.CallerKeyBit().get_data(request=each)) for each in (plain, other, without)}) == 3
