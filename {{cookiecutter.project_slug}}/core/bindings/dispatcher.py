@@ -198,7 +198,7 @@ class Dispatcher:
         audience = self._audiences.get(interest)
         with translation.override(interest.caller.language or None):
             if audience is None:
-                audience = _gathered(interest)
+                audience = self._gathered(interest)
             if interest.detail and subscription.pk not in audience.seen:
                 sight = Sight(interest, interest.caller.user())
                 for row in sight.rows([subscription.pk]):
@@ -207,6 +207,21 @@ class Dispatcher:
         if interest not in self._audiences:
             self._open(interest, audience)
         socket.offer_soon(confirmed(audience.tracked))
+
+    def _gathered(self, interest: Interest) -> _Listeners:
+        """Return a new audience, which knows what is in sight, unless that is too much or rows are judged singly."""
+        limits = core_settings.BINDINGS
+        audience: _Listeners = Audience(interest.detail, limits.MAX_TRACKED)
+        if interest.detail:
+            return audience
+        sight = Sight(interest, interest.caller.user())
+        if not sight.judges_rows():
+            left = limits.MAX_TRACKED_IN_ALL - sum(len(each.seen) for each in self._audiences.values())
+            most = max(min(limits.MAX_TRACKED, left), 0)
+            keys = sight.keys(most + 1)
+            if len(keys) <= most:
+                audience.seen, audience.whole = keys, True
+        return audience
 
     def _open(self, interest: Interest, audience: _Listeners) -> None:
         labels = labels_of(interest.model)
@@ -277,19 +292,6 @@ class Dispatcher:
         timer = threading.Timer(pause, self._put, [again])
         timer.daemon = True
         timer.start()
-
-
-def _gathered(interest: Interest) -> _Listeners:
-    """Return a new audience, which knows what is in sight unless it is too much, or each row has to be looked at."""
-    audience: _Listeners = Audience(interest.detail, core_settings.BINDINGS.MAX_TRACKED)
-    if interest.detail:
-        return audience
-    sight = Sight(interest, interest.caller.user())
-    if not sight.judges_rows():
-        keys = sight.keys(audience.most + 1)
-        if len(keys) <= audience.most:
-            audience.seen, audience.whole = keys, True
-    return audience
 
 
 def _evaluate(interest: Interest, audience: _Listeners, touched: Touched, sight: Sight) -> None:

@@ -197,12 +197,10 @@ class Watch:
 
     def rows(self) -> list[Model] | None:
         """Return the rows of the queryset that were fetched; None if that was not seen."""
-        own, fetches = self._own_statement(), self._own_fetches()
-        if not fetches and own is not None:
-            # A paginator that has counted none, or fewer than its offset, fetches nothing.
-            counted = self._page is not None and any(_is_count_of(own, said) for said in self._statements)
-            return [] if counted and not self.items else None
+        fetches = self._own_fetches()
         rows = [row for fetch in fetches for row in self._fetched.get(fetch) or ()]
+        if not fetches and self.items and self._own_statement() is not None:
+            return None
         return rows if all(isinstance(row, Model) for row in rows) else None
 
     def _own_fetches(self) -> frozenset[int]:

@@ -384,6 +384,16 @@ class TestSight:
             await first.adelete()
             assert summary(await ws.events()) == [("delete", pk)]
 
+    async def test_no_more_is_remembered_for_all_together_than_may_be(self, question, bindings_settings, author):
+        bindings_settings(MAX_TRACKED_IN_ALL=3)
+        async with socket() as first, socket(author) as second, socket(author) as third:
+            assert (await first.subscribe("choices", "update"))["tracked"] is True
+            assert (await second.subscribe("choices", "update"))["tracked"] is False
+            assert (await third.subscribe("questions", "update"))["tracked"] is True
+            await Choice.objects.filter(question=question).aupdate(votes=1)
+            for ws in (first, second):
+                assert [event["action"] for event in await ws.events()] == ["update", "update"]
+
     async def test_rows_of_a_sliced_queryset_are_those_of_the_slice(self, serve_streams):
         class Binding(binding_of(Tag, "name")):
             def get_queryset(self):
