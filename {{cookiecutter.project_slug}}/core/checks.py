@@ -11,6 +11,7 @@
 | core.W001 | the channel layer is in memory, though ``DEBUG`` is off |
 | core.W002 | the cache is in local memory, though ``DEBUG`` is off |
 | core.W003 | ``CHANGES`` excludes something that is no application and no model of this project |
+| core.W004 | a live query reads something whose changes nobody hears of |
 """
 
 import logging
@@ -152,6 +153,22 @@ def _excluded() -> Iterator[checks.CheckMessage]:
                 hint='Write the label of an application ("polls") or of a model ("polls.choice").',
                 id="core.W003",
             )
+
+
+def check_observables(**_: object) -> list[checks.CheckMessage]:
+    """Report observable views whose querysets read what no change tells of, as far as that can be told beforehand."""
+    from core.reactive.checking import blind_spots
+
+    if problems(getattr(settings, "CORE", {})) or not core_settings.REACTIVE.ENABLED:
+        return []
+    return [
+        checks.Warning(
+            f"{name} is observable and reads {what}, whose changes nobody hears of.",
+            hint="Name dependencies=[...] or a poll_interval=... in @observable.",
+            id="core.W004",
+        )
+        for name, what in blind_spots()
+    ]
 
 
 def _backend(setting: str) -> str:
