@@ -170,7 +170,7 @@ def _requests(action: str, sockets: int) -> Row:
         contender("floor, a plain consumer", FloorConsumer.as_asgi(), dict),
         contender(OURS, Demultiplexer.as_asgi(), lambda each: {"stream": "rows", "payload": each}),
         peer=peer,
-        times=100 if sockets == 1 else 2,
+        times=100 if sockets == 1 else 1,
         each_time=sockets > 1,
         setup=_empty,
         aim="≤ 1.2",

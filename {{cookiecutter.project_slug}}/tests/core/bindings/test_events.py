@@ -267,6 +267,17 @@ class TestCommits:
             stop.set()
             assert summary(await ws.events()) == [("update", question.pk)]
 
+    async def test_who_is_late_tells_several_commits_as_one(self, question, monkeypatch):
+        stop = threading.Event()
+        async with socket() as ws:
+            await ws.subscribe("questions", "update")
+            dispatcher._put(stop.wait)
+            for _ in range(5):
+                await question.asave()
+            monkeypatch.setattr(module, "LATE", 0)
+            stop.set()
+            assert summary(await ws.events()) == [("update", question.pk)]
+
 
 class TestSight:
     async def test_each_caller_hears_of_the_rows_it_may_see(self, author, stranger, staff):
