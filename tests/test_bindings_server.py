@@ -189,10 +189,12 @@ async def test_what_another_process_writes_is_told_within_two_seconds(site, serv
     async with connected(server) as ws:
         await ask(ws, "questions", {"action": "subscribe", "data": {"action": "create"}})
         code = "import time; Question.objects.create(question_text=str(time.time()))"
-        await asyncio.to_thread(in_a_shell, site, code)
+        writing = asyncio.create_task(asyncio.to_thread(in_a_shell, site, code))
         event = json.loads(await ws.recv())["payload"]
-        assert time.time() - float(event["data"]["question_text"]) < PROMISED + 8  # the shell's own end counts
+        waited = time.time() - float(event["data"]["question_text"])
+        await writing
         assert event["action"] == "create"
+        assert waited < PROMISED * 2  # the rest is left to machines that do other things as well
 
 
 async def test_a_token_says_who_it_is(server, token):
