@@ -8,6 +8,7 @@ which nobody wants to hear costs a look into a dictionary.
 import asyncio
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -34,11 +35,26 @@ logger = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 1000
 """Commits that wait to be told; of more, several are told as one."""
+LATE: Final = 5.0
+"""Seconds that a commit may have waited; of those that have for longer, several are told as one."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds before an audience that could not be told is tried again: at first, and at most."""
 
-Commit = dict[str, list[Change]]
+
+@dataclass(slots=True)
+class Commit:
+    """The changes of a commit that somebody wants to hear of, by model; and when they came."""
+
+    changes: dict[str, list[Change]]
+    at: float = field(default_factory=time.monotonic)
+
+    def add(self, later: "Commit") -> None:
+        """Make this and a later commit one."""
+        for label, changes in later.changes.items():
+            self.changes.setdefault(label, []).extend(changes)
+
+
 _Listeners = Audience["SocketConsumer"]
 
 
@@ -90,12 +106,12 @@ class Dispatcher:
         """Take a commit: a receiver of both signals of the change stream."""
         if not self._wanted:
             return
-        commit: Commit = {}
+        wanted: dict[str, list[Change]] = {}
         for change in changes:
             if change.model in self._wanted:
-                commit.setdefault(change.model, []).append(change)
-        if commit:
-            self._put_commit(commit)
+                wanted.setdefault(change.model, []).append(change)
+        if wanted:
+            self._put_commit(Commit(wanted))
 
     def join(
         self, socket: "SocketConsumer", interest: Interest, subscription: Subscription, confirmed: Callable[[bool], str]
@@ -148,9 +164,8 @@ class Dispatcher:
     def _put_commit(self, commit: Commit) -> None:
         with self._lock:
             last = self._waiting[-1] if self._waiting else None
-            if self._commits >= MOST_WAITING and isinstance(last, dict):
-                for label, changes in commit.items():
-                    last.setdefault(label, []).extend(changes)
+            if self._commits >= MOST_WAITING and isinstance(last, Commit):
+                last.add(commit)
                 return
             self._waiting.append(commit)
             self._commits += 1
@@ -169,16 +184,23 @@ class Dispatcher:
                 if not self._waiting:
                     self._running = False
                     return
-                work = self._waiting.popleft()
-                if isinstance(work, dict):
-                    self._commits -= 1
+                work = self._next()
             try:
-                if isinstance(work, dict):
+                if isinstance(work, Commit):
                     self._tell(work)
                 else:
                     work()
             except Exception:
                 logger.exception("Subscribers could not be served.")
+
+    def _next(self) -> Commit | Callable[[], None]:
+        work = self._waiting.popleft()
+        if isinstance(work, Commit):
+            self._commits -= 1
+            while time.monotonic() - work.at > LATE and self._waiting and isinstance(self._waiting[0], Commit):
+                work.add(self._waiting.popleft())  # type: ignore[arg-type]
+                self._commits -= 1
+        return work
 
     def _complete(self, done: "Future[None]", work: Callable[[], None], labels: Iterable[str]) -> None:
         try:
@@ -198,7 +220,7 @@ class Dispatcher:
         audience = self._audiences.get(interest)
         with translation.override(interest.caller.language or None):
             if audience is None:
-                audience = _gathered(interest)
+                audience = self._gathered(interest)
             if interest.detail and subscription.pk not in audience.seen:
                 sight = Sight(interest, interest.caller.user())
                 for row in sight.rows([subscription.pk]):
@@ -207,6 +229,21 @@ class Dispatcher:
         if interest not in self._audiences:
             self._open(interest, audience)
         socket.offer_soon(confirmed(audience.tracked))
+
+    def _gathered(self, interest: Interest) -> _Listeners:
+        """Return a new audience, which knows what is in sight, unless that is too much or rows are judged singly."""
+        limits = core_settings.BINDINGS
+        audience: _Listeners = Audience(interest.detail, limits.MAX_TRACKED)
+        if interest.detail:
+            return audience
+        sight = Sight(interest, interest.caller.user())
+        if not sight.judges_rows():
+            left = limits.MAX_TRACKED_IN_ALL - sum(len(each.seen) for each in self._audiences.values())
+            most = max(min(limits.MAX_TRACKED, left), 0)
+            keys = sight.keys(most + 1)
+            if len(keys) <= most:
+                audience.seen, audience.whole = keys, True
+        return audience
 
     def _open(self, interest: Interest, audience: _Listeners) -> None:
         labels = labels_of(interest.model)
@@ -239,11 +276,11 @@ class Dispatcher:
 
     def _tell(self, commit: Commit) -> None:
         users: dict[Caller, Any] = {}
-        concerned = {each: None for label in commit for each in self._by_label.get(label, {})}
+        concerned = {each: None for label in commit.changes for each in self._by_label.get(label, {})}
         for interest in concerned:
             touched = Touched()
             for label, same_keys in labels_of(interest.model).items():
-                for change in commit.get(label, ()):
+                for change in commit.changes.get(label, ()):
                     touched.add(change, same_keys=same_keys)
             self._tell_audience(interest, touched, users)
 
@@ -277,19 +314,6 @@ class Dispatcher:
         timer = threading.Timer(pause, self._put, [again])
         timer.daemon = True
         timer.start()
-
-
-def _gathered(interest: Interest) -> _Listeners:
-    """Return a new audience, which knows what is in sight unless it is too much, or each row has to be looked at."""
-    audience: _Listeners = Audience(interest.detail, core_settings.BINDINGS.MAX_TRACKED)
-    if interest.detail:
-        return audience
-    sight = Sight(interest, interest.caller.user())
-    if not sight.judges_rows():
-        keys = sight.keys(audience.most + 1)
-        if len(keys) <= audience.most:
-            audience.seen, audience.whole = keys, True
-    return audience
 
 
 def _evaluate(interest: Interest, audience: _Listeners, touched: Touched, sight: Sight) -> None:

@@ -159,7 +159,7 @@ class Watch:
         if self._page is None:
             return self._cut_off()
         paginator = getattr(view, "paginator", None)
-        page = getattr(paginator, "page", None)
+        page: Any = getattr(paginator, "page", None)
         count = getattr(getattr(page, "paginator", paginator), "count", None)
         if count is not None and count == len(self.items or ()):
             return None

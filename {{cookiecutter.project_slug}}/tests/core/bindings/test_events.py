@@ -267,6 +267,17 @@ class TestCommits:
             stop.set()
             assert summary(await ws.events()) == [("update", question.pk)]
 
+    async def test_who_is_late_tells_several_commits_as_one(self, question, monkeypatch):
+        stop = threading.Event()
+        async with socket() as ws:
+            await ws.subscribe("questions", "update")
+            dispatcher._put(stop.wait)
+            for _ in range(5):
+                await question.asave()
+            monkeypatch.setattr(module, "LATE", 0)
+            stop.set()
+            assert summary(await ws.events()) == [("update", question.pk)]
+
 
 class TestSight:
     async def test_each_caller_hears_of_the_rows_it_may_see(self, author, stranger, staff):
@@ -383,6 +394,16 @@ class TestSight:
             pk = first.pk
             await first.adelete()
             assert summary(await ws.events()) == [("delete", pk)]
+
+    async def test_no_more_is_remembered_for_all_together_than_may_be(self, question, bindings_settings, author):
+        bindings_settings(MAX_TRACKED_IN_ALL=3)
+        async with socket() as first, socket(author) as second, socket(author) as third:
+            assert (await first.subscribe("choices", "update"))["tracked"] is True
+            assert (await second.subscribe("choices", "update"))["tracked"] is False
+            assert (await third.subscribe("questions", "update"))["tracked"] is True
+            await Choice.objects.filter(question=question).aupdate(votes=1)
+            for ws in (first, second):
+                assert [event["action"] for event in await ws.events()] == ["update", "update"]
 
     async def test_rows_of_a_sliced_queryset_are_those_of_the_slice(self, serve_streams):
         class Binding(binding_of(Tag, "name")):
