@@ -249,4 +249,5 @@ async def test_with_the_toggle_off_socket_and_debugger_are_gone(site):
         async with connected(server) as ws:
             await ws.wait_closed()
             assert ws.close_code == 4404
-        assert httpx.get(f"{server.url}/debugger/").status_code == 404
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            assert (await client.get("/debugger/")).status_code == 404

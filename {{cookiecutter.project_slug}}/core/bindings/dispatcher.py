@@ -5,7 +5,6 @@ sockets. What comes (commits, subscriptions, sockets that leave) is taken in the
 which nobody wants to hear costs a look into a dictionary.
 """
 
-import asyncio
 import logging
 import threading
 import time
@@ -18,10 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import translation
 
-from core.bindings.actions import DELETE, UPDATE
-from core.bindings.audience import Audience, Subscription, Told, Touched
-from core.bindings.messages import encode, event
-from core.bindings.sight import Interest, Sight, blocks, labels_of
+from core.bindings.audience import Audience, Subscription, Touched
+from core.bindings.sight import Interest, Sight, labels_of
+from core.bindings.telling import Listeners, evaluate
 from core.bindings.workers import Workers
 from core.callers import Caller, CallerGoneError
 from core.changes import Change
@@ -55,34 +53,6 @@ class Commit:
             self.changes.setdefault(label, []).extend(changes)
 
 
-_Listeners = Audience["SocketConsumer"]
-
-
-@dataclass(slots=True)
-class _Delivery:
-    """What is to be sent, gathered so that each event loop is woken once."""
-
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple["SocketConsumer", str]]] = field(default_factory=dict)
-
-    def add(self, sockets: Iterable["SocketConsumer"], text: str) -> None:
-        for socket in sockets:
-            if not socket.closing:
-                self.by_loop.setdefault(socket.loop, []).append((socket, text))
-
-    def send(self) -> None:
-        for loop, pairs in self.by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_offer, pairs)
-            except RuntimeError:  # it has ended, and its sockets with it
-                logger.debug("Events found their event loop closed.")
-        self.by_loop.clear()
-
-
-def _offer(pairs: list[tuple["SocketConsumer", str]]) -> None:
-    for socket, text in pairs:
-        socket.offer(text)
-
-
 class Dispatcher:
     """The audiences of this process, and what is still to be told them."""
 
@@ -97,8 +67,8 @@ class Dispatcher:
         self._commits = 0  # that wait
         self._running = False
         self._wanted: Counter[str] = Counter()  # models, by label
-        self._audiences: dict[Interest, _Listeners] = {}
-        self._by_label: dict[str, dict[Interest, _Listeners]] = {}
+        self._audiences: dict[Interest, Listeners] = {}
+        self._by_label: dict[str, dict[Interest, Listeners]] = {}
 
     # --- From other threads ---
 
@@ -230,10 +200,10 @@ class Dispatcher:
             self._open(interest, audience)
         socket.offer_soon(confirmed(audience.tracked))
 
-    def _gathered(self, interest: Interest) -> _Listeners:
+    def _gathered(self, interest: Interest) -> Listeners:
         """Return a new audience, which knows what is in sight, unless that is too much or rows are judged singly."""
         limits = core_settings.BINDINGS
-        audience: _Listeners = Audience(interest.detail, limits.MAX_TRACKED)
+        audience: Listeners = Audience(interest.detail, limits.MAX_TRACKED)
         if interest.detail:
             return audience
         sight = Sight(interest, interest.caller.user())
@@ -245,7 +215,7 @@ class Dispatcher:
                 audience.seen, audience.whole = keys, True
         return audience
 
-    def _open(self, interest: Interest, audience: _Listeners) -> None:
+    def _open(self, interest: Interest, audience: Listeners) -> None:
         labels = labels_of(interest.model)
         self._want(labels, 1)
         self._audiences[interest] = audience
@@ -263,7 +233,7 @@ class Dispatcher:
                 audience.remove(socket, subscription)
             self._close_if_empty(interest, audience)
 
-    def _close_if_empty(self, interest: Interest, audience: _Listeners) -> None:
+    def _close_if_empty(self, interest: Interest, audience: Listeners) -> None:
         if audience:
             return
         del self._audiences[interest]
@@ -294,7 +264,7 @@ class Dispatcher:
             if interest.caller not in users:
                 users[interest.caller] = interest.caller.user()
             with translation.override(interest.caller.language or None):
-                _evaluate(interest, audience, touched, Sight(interest, users[interest.caller]))
+                evaluate(interest, audience, touched, Sight(interest, users[interest.caller]))
         except CallerGoneError:
             return  # their sockets are about to be closed
         except Exception as error:  # noqa: BLE001 - logged, and made good later
@@ -302,7 +272,7 @@ class Dispatcher:
         else:
             audience.stale = False
 
-    def _try_again(self, interest: Interest, audience: _Listeners, pause: float, error: Exception) -> None:
+    def _try_again(self, interest: Interest, audience: Listeners, pause: float, error: Exception) -> None:
         """Make good later for what could not be told: then everything counts as changed."""
         if not audience.stale:
             logger.error("Subscribers of %s cannot be told; trying again.", interest.stream, exc_info=error)
@@ -314,57 +284,6 @@ class Dispatcher:
         timer = threading.Timer(pause, self._put, [again])
         timer.daemon = True
         timer.start()
-
-
-def _evaluate(interest: Interest, audience: _Listeners, touched: Touched, sight: Sight) -> None:
-    """Tell ``audience`` what has become of the rows that a commit has touched."""
-    certain = audience.concerned(touched.pks)
-    for block in blocks(certain):
-        _evaluate_block(interest, audience, block, touched.created, sight, certain=True)
-    if touched.unknown:
-        doubtful = _doubtful(audience, touched.unknown, sight).difference(certain)
-        for block in blocks(doubtful):
-            _evaluate_block(interest, audience, block, touched.created, sight, certain=False)
-
-
-def _doubtful(audience: _Listeners, kinds: set[str], sight: Sight) -> set[Any]:
-    """Return the rows that may have changed where nobody knows which did."""
-    if audience.detail:
-        return audience.everyone()
-    current = set(sight.keys())
-    if audience.whole and "updated" not in kinds:
-        return current.symmetric_difference(audience.seen)
-    return current.union(audience.seen)
-
-
-def _evaluate_block(  # noqa: PLR0913 - what an event is made of
-    interest: Interest, audience: _Listeners, pks: list[Any], created: set[Any], sight: Sight, *, certain: bool
-) -> None:
-    rows = {row.pk: row for row in sight.rows(pks)}
-    events = list(audience.judge(pks, {pk: sight.shown(row) for pk, row in rows.items()}, created))
-    wanted = [rows[each.pk] for each in events if each.action != DELETE and audience.receivers(each)]
-    rendered = sight.rendered(wanted)
-    delivery = _Delivery()
-    told: list[tuple[Told, int | None]] = []
-    for each in events:
-        digest = None
-        if receivers := audience.receivers(each):
-            text = _text(interest, each, rendered.get(each.pk, {}))
-            digest = hash(text[text.index(_AFTER_ACTION) :])
-            if certain or each.action != UPDATE or audience.digests.get(each.pk) != digest:
-                delivery.add(receivers, text)
-        told.append((each, digest))
-    # Only now, when nothing can fail any more: what could not be told has not been seen.
-    for each, digest in told:
-        audience.remember(each, digest)
-    delivery.send()
-
-
-_AFTER_ACTION: Final = '","pk":'
-
-
-def _text(interest: Interest, told: Told, data: Any) -> str:
-    return encode(event(interest.stream, told.action, told.shown, interest.model._meta.label_lower, data))
 
 
 dispatcher = Dispatcher()
