@@ -73,7 +73,14 @@ class BatchView(APIView):
         uploads = {part: [upload_of(file) for file in files.getlist(part)] for part in files}
         sender = Sender(request._request, uploads)
         limits = core_settings.BATCH
-        rules = Rules(limits.MAX_REQUESTS, limits.MAX_REFERENCES, uploads, inherited_names(), sender.excluded)
+        rules = Rules(
+            limits.MAX_REQUESTS,
+            limits.MAX_REFERENCES,
+            {part: sum(upload.size for upload in each) for part, each in uploads.items()},
+            inherited_names(),
+            sender.excluded,
+            limits.MAX_BODY_SIZE,
+        )
         batch = self._batch(request, rules)
         answers = execute(batch, sender)
         entries = [told(item, answer) for item, answer in zip(batch.items, answers, strict=True)]
