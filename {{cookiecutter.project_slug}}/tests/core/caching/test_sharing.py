@@ -375,13 +375,25 @@ def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips
         return standing(self, key, value, timeout, **kwargs)
 
     monkeypatch.setattr(backend, "set", set_)
-    shared = cache_response(key_func=KeyConstructor())  # one decorator, two views
+    decorator = cache_response("keeps")
+
+    def sharing(seconds):
+        """Two views under one decorator: at the peer the first one's timeout served both."""
+
+        class View(APIView):
+            permission_classes = (AllowAny,)
+            keeps = seconds
+
+            @decorator
+            def get(self, request):
+                return Response(seconds)
+
+        return View.as_view()
 
     class Short(CachedBooks):
         list_cache_timeout = 60
         object_cache_timeout = 30
 
-    assert shared
     book = Book.objects.create(title="Emma")
     use(
         books=CachedBooks,
@@ -390,10 +402,12 @@ def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips
         ever=view_of(lambda request: Response(2), timeout=None),
         age=view_of(with_header(Cache_Control="max-age=9")),
         never=view_of(lambda request: Response(3), timeout=0),
+        one=sharing(11),
+        two=sharing(22),
     )
-    for url in ("/books/", "/short/", f"/short/{book.pk}/", "/long/", "/ever/", "/age/", "/never/"):
+    for url in ("/books/", "/short/", f"/short/{book.pk}/", "/long/", "/ever/", "/age/", "/never/", "/one/", "/two/"):
         api.get(url)
-    assert kept == [3600, 60, 30, 900, None, 9]
+    assert kept == [3600, 60, 30, 900, None, 9, 11, 22]
 
 
 def test_another_cache_may_be_named(api, use, settings, shelf):
@@ -511,6 +525,19 @@ def test_permissions_and_throttles_are_asked_on_a_hit(api, use, shelf, author):
     assert hit(api.get("/books/"))
     api.force_authenticate(None)
     assert api.get("/books/").status_code == 401
+
+
+def test_a_hit_costs_the_authentication_and_nothing_else(use, shelf, author, django_assert_num_queries):
+    class Private(CachedBooks):
+        permission_classes = (IsAuthenticated,)
+        authentication_classes = (TokenAuthentication,)
+
+    use(books=Private)
+    client = APIClient(headers={"Authorization": f"Token {Token.objects.create(user=author).key}"})
+    for url in ("/books/", f"/books/{shelf[0].pk}/"):
+        client.get(url)
+        with django_assert_num_queries(1):
+            assert hit(client.get(url))
 
 
 def test_a_hit_is_counted_by_throttles(api, use, shelf):
