@@ -42,6 +42,7 @@ def main() -> None:
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(table(results))
     print(memory(results))
+    print(facts(results))
 
 
 def databases(folder: Path) -> "Iterator[tuple[str, object]]":
@@ -99,6 +100,11 @@ def memory(results: "list[dict[str, object]]") -> str:
         + ", ".join(f"{name} {mib} MiB" for name, mib in row["peak_mib"].items())
         for row in rows
     )
+
+
+def facts(results: "list[dict[str, object]]") -> str:
+    """Return what else was found out, a line per row."""
+    return "\n".join(f"{row['work']}, {row['database']}: {row['facts']}" for row in results if row["facts"])
 
 
 def table(results: "list[dict[str, object]]") -> str:

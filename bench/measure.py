@@ -45,6 +45,7 @@ class Row:
     setup: Callable[[], object] = field(default=lambda: None)  # before every turn, outside of what is timed
     each_time: bool = False  # set up before every piece of work instead
     memory: bool = False  # measure the peak of the memory that Python allocates, too
+    facts: Callable[[], str] = field(default=lambda: "")  # what else there is to tell of the work, when it is done
 
 
 def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
@@ -78,6 +79,7 @@ def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
         "milliseconds": {name: _spread([1000 * each for each in values]) for name, values in seconds.items()},
         "to_floor": ratios,
         "peer_to_ours": peer,
+        "facts": row.facts(),
         "peak_mib": {each.name: _peak(row, each) for each in contenders} if row.memory else {},
     }
 

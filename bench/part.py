@@ -18,6 +18,8 @@ def main() -> None:
 
     part = importlib.import_module(f"bench.rows.{sys.argv[1]}")
     print(json.dumps([run(row) for row in part.rows()]))
+    if hasattr(part, "close"):
+        part.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same endpoints over both tables."""
+"""The same endpoints over both tables, and one of the example's for live queries."""
 
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
@@ -7,6 +7,7 @@ from rest_framework.viewsets import ModelViewSet
 
 from bench.plain.models import Plain
 from bench.watched.models import Watched
+from polls.viewsets import ChoiceViewSet
 
 
 def viewset(model: type) -> type[ModelViewSet]:
@@ -26,4 +27,5 @@ def viewset(model: type) -> type[ModelViewSet]:
 router = SimpleRouter()
 router.register("plain", viewset(Plain))
 router.register("watched", viewset(Watched))
+router.register("api/choices", ChoiceViewSet, "choice")
 urlpatterns = router.urls

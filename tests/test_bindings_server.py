@@ -189,10 +189,12 @@ async def test_what_another_process_writes_is_told_within_two_seconds(site, serv
     async with connected(server) as ws:
         await ask(ws, "questions", {"action": "subscribe", "data": {"action": "create"}})
         code = "import time; Question.objects.create(question_text=str(time.time()))"
-        await asyncio.to_thread(in_a_shell, site, code)
+        writing = asyncio.create_task(asyncio.to_thread(in_a_shell, site, code))
         event = json.loads(await ws.recv())["payload"]
-        assert time.time() - float(event["data"]["question_text"]) < PROMISED + 8  # the shell's own end counts
+        waited = time.time() - float(event["data"]["question_text"])
+        await writing
         assert event["action"] == "create"
+        assert waited < PROMISED * 2  # the rest is left to machines that do other things as well
 
 
 async def test_a_token_says_who_it_is(server, token):
@@ -247,4 +249,5 @@ async def test_with_the_toggle_off_socket_and_debugger_are_gone(site):
         async with connected(server) as ws:
             await ws.wait_closed()
             assert ws.close_code == 4404
-        assert httpx.get(f"{server.url}/debugger/").status_code == 404
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            assert (await client.get("/debugger/")).status_code == 404

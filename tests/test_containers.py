@@ -11,6 +11,7 @@ import uuid
 import httpx
 import pytest
 from harness import free_port, project_environment
+from websockets.sync.client import connect
 
 from scripts.generate import generate
 
@@ -88,7 +89,8 @@ def standalone():
 
 def test_every_service_comes_up_healthy_and_what_is_written_survives(compose):
     services = compose.up()
-    assert {name: row["Health"] for name, row in services.items() if name != "migrate"} == {
+    assert services["worker"]["State"] == "running"
+    assert {name: row["Health"] for name, row in services.items() if name not in {"migrate", "worker"}} == {
         "db": "healthy",
         "redis": "healthy",
         "web": "healthy",
@@ -121,6 +123,26 @@ def test_every_service_comes_up_healthy_and_what_is_written_survives(compose):
     compose.up(*standalone())
     questions = httpx.get(f"{compose.url}/api/questions/", timeout=20).json()["results"]
     assert [row["question_text"] for row in questions] == ["Still there?"]
+
+
+def test_a_difference_arrives_on_a_socket_through_the_workers(compose):
+    compose.run("up", "--detach", "--scale", "worker=2")
+    subscriber = uuid.uuid4().hex
+    create = "from polls.models import Question; Question.objects.create(question_text='Does it arrive?')"
+    with (
+        httpx.Client(base_url=compose.url, timeout=20) as client,
+        connect(f"{compose.url.replace('http', 'ws', 1)}/ws/{subscriber}") as socket,
+    ):
+        body = client.get("/api/questions/", params={"observe": subscriber}).json()
+        compose.run("exec", "-T", "web", "python", "manage.py", "shell", "-c", create)
+        message = json.loads(socket.recv(timeout=UP_TIMEOUT))
+    assert (message["msg"], message["observer"], message["seq"]) == ("added", body["observer"], body["seq"] + 1)
+    assert message["item"]["question_text"] == "Does it arrive?"
+    listed = compose.run("exec", "-T", "worker", "python", "manage.py", "observers").stdout
+    assert "question-list  /api/questions/" in listed
+    compose.run("stop", "--timeout", "20", "worker")
+    assert compose.services()["worker"]["ExitCode"] == 0
+    compose.run("up", "--detach", "--scale", "worker=1")
 
 
 def test_the_server_runs_as_nobody_in_particular_and_without_build_tools(compose):

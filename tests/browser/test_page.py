@@ -219,14 +219,24 @@ def test_motion_is_left_out_for_those_who_do_not_want_it(site, windows):
     assert "width" in page.locator(".bar rect").first.evaluate("(bar) => getComputedStyle(bar).transitionProperty")
 
 
-def test_everything_comes_from_the_site_and_is_small(site, windows):
-    page = windows.open(None)
-    sizes = {}
+@pytest.mark.parametrize(("path", "budget"), [("", 100_000), ("debugger/", 100_000), ("api/asyncapi/docs/", 100_000)])
+def test_everything_comes_from_the_site_and_is_small(site, windows, path, budget):
+    assert sum(fetched(windows, site, path).values()) < budget
+
+
+def test_the_description_of_the_api_comes_from_the_site_too(site, windows):
+    assert fetched(windows, site, "api/docs/")
+
+
+def fetched(windows, site, path):
+    """Open a page and return what it has fetched, with the number of bytes."""
+    page, sizes = windows.open(None), {}
     page.on("response", lambda answer: sizes.update({answer.url: len(answer.body())}))
-    page.goto(f"{site.url}/")
-    is_live(page)
-    assert {url.split("/")[2] for url in sizes} == {site.url.split("/")[2]}
-    assert sum(sizes.values()) < 100_000, sizes
+    page.goto(f"{site.url}/{path}")
+    page.wait_for_load_state("networkidle")
+    foreign = [url for url in sizes if not url.startswith((site.url, "data:"))]
+    assert foreign == []
+    return sizes
 
 
 def test_what_it_looks_like_is_kept(site, windows):

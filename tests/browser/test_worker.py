@@ -53,3 +53,4 @@ def test_windows_on_two_servers_agree_and_survive_their_workers(grown, windows):
             choice(one, "Tea").click()
             until(lambda: votes(other, "Tea") == votes(one, "Tea") == before + 3)
             until(lambda: agrees(one, grown) and agrees(other, grown))
+        windows.close()

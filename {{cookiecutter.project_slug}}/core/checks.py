@@ -7,10 +7,11 @@
 | core.E003 | a key that does not exist |
 | core.E004 | a value of the wrong type, or out of its range |
 | core.E005 | a feature is on without something that it needs |
-| core.E006 | a setting names a function that cannot be imported, or a cache that does not exist |
+| core.E006 | a setting names something that cannot be imported, or a cache that does not exist |
 | core.W001 | the channel layer is in memory, though ``DEBUG`` is off |
 | core.W002 | the cache is in local memory, though ``DEBUG`` is off |
 | core.W003 | ``CHANGES`` excludes something that is no application and no model of this project |
+| core.W004 | a live query reads something whose changes nobody hears of |
 """
 
 import logging
@@ -52,6 +53,7 @@ def check_settings(**_: object) -> list[checks.CheckMessage]:
         *_missing_apps(enabled),
         *_missing_services(enabled),
         *_missing_functions(enabled),
+        *_missing_demultiplexer(enabled),
         *_private_memory(enabled),
         *_excluded(),
     ]
@@ -110,6 +112,18 @@ def _missing_functions(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]
         )
 
 
+def _missing_demultiplexer(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
+    if "BINDINGS" in enabled:
+        try:
+            import_string(core_settings.BINDINGS.DEMULTIPLEXER)
+        except ImportError as error:
+            yield checks.Error(
+                f'CORE["BINDINGS"]["DEMULTIPLEXER"] cannot be imported: {error}',
+                hint="Write the dotted path of a WebsocketDemultiplexer.",
+                id="core.E006",
+            )
+
+
 def _private_memory(enabled: frozenset[str]) -> Iterator[checks.CheckMessage]:
     if settings.DEBUG:
         return
@@ -139,6 +153,22 @@ def _excluded() -> Iterator[checks.CheckMessage]:
                 hint='Write the label of an application ("polls") or of a model ("polls.choice").',
                 id="core.W003",
             )
+
+
+def check_observables(**_: object) -> list[checks.CheckMessage]:
+    """Report observable views whose querysets read what no change tells of, as far as that can be told beforehand."""
+    from core.reactive.checking import blind_spots
+
+    if problems(getattr(settings, "CORE", {})) or not core_settings.REACTIVE.ENABLED:
+        return []
+    return [
+        checks.Warning(
+            f"{name} is observable and reads {what}, whose changes nobody hears of.",
+            hint="Name dependencies=[...] or a poll_interval=... in @observable.",
+            id="core.W004",
+        )
+        for name, what in blind_spots()
+    ]
 
 
 def _backend(setting: str) -> str:

@@ -144,6 +144,8 @@ class Bindings(Feature):
     MAX_SUBSCRIPTIONS: int = field(default=1000, metadata={"minimum": 1})
     # Keys that the subscriptions of one kind of caller remember, to tell what has gone out of sight.
     MAX_TRACKED: int = field(default=100_000, metadata={"minimum": 0})
+    # The same of all kinds of callers together; a million takes some 80 MB.
+    MAX_TRACKED_IN_ALL: int = field(default=2_000_000, metadata={"minimum": 0})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

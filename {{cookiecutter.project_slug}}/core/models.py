@@ -28,6 +28,7 @@ class Observer(models.Model):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    REVOKED = "revoked"
 
     id = models.CharField(max_length=32, primary_key=True, help_text="The digest of what is asked.")
     question = models.JSONField(help_text="What is asked, and by whom: plain data.")
@@ -84,6 +85,9 @@ class Subscription(models.Model):
     subscriber = models.ForeignKey(Subscriber, models.DO_NOTHING, db_constraint=False, related_name="subscriptions")
     caller = models.JSONField(help_text="Who asked, as plain data.")
     seq = models.BigIntegerField(null=True, help_text="The number of the answer that was given; null before it is.")
+    # Kept for a while, so that sockets find out which have not heard of it.
+    ended = models.TextField(default="", help_text="The message that ended it; empty while it goes on.")
+    ended_at = models.FloatField(null=True)
 
     class Meta:
         default_permissions = ()

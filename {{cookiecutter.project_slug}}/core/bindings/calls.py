@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from channels.db import aclose_old_connections
@@ -77,12 +78,12 @@ class Unfinished:
     """An action that has to be awaited on the loop."""
 
     call: Call
-    result: Awaitable[Any]
+    work: Callable[[], Awaitable[Any]]
 
     async def finished(self) -> str:
         """Return the reply as text. Raises ``GoneError`` as ``perform`` does."""
         try:
-            return _told(self.call, await self.result)
+            return _told(self.call, await self.work())
         except Exception as error:  # noqa: BLE001 - as above
             return failed(self.call, error)
         finally:
@@ -97,7 +98,7 @@ def _run(call: Call, action: Action, binding: ResourceBinding) -> "str | Unfinis
     if action.detail:
         arguments["pk"] = binding.pk
     if inspect.iscoroutinefunction(method):
-        return Unfinished(call, method(**arguments))
+        return Unfinished(call, partial(method, **arguments))
     return _told(call, _in_transaction(action, binding, lambda: method(**arguments)))
 
 

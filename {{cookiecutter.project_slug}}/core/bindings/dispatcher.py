@@ -5,9 +5,9 @@ sockets. What comes (commits, subscriptions, sockets that leave) is taken in the
 which nobody wants to hear costs a look into a dictionary.
 """
 
-import asyncio
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import translation
 
-from core.bindings.actions import DELETE, UPDATE
-from core.bindings.audience import Audience, Subscription, Told, Touched
-from core.bindings.messages import encode, event
-from core.bindings.sight import Interest, Sight, blocks, labels_of
+from core.bindings.audience import Audience, Subscription, Touched
+from core.bindings.sight import Interest, Sight, labels_of
+from core.bindings.telling import Listeners, evaluate
 from core.bindings.workers import Workers
 from core.callers import Caller, CallerGoneError
 from core.changes import Change
@@ -34,37 +33,24 @@ logger = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 1000
 """Commits that wait to be told; of more, several are told as one."""
+LATE: Final = 5.0
+"""Seconds that a commit may have waited; of those that have for longer, several are told as one."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds before an audience that could not be told is tried again: at first, and at most."""
 
-Commit = dict[str, list[Change]]
-_Listeners = Audience["SocketConsumer"]
-
 
 @dataclass(slots=True)
-class _Delivery:
-    """What is to be sent, gathered so that each event loop is woken once."""
+class Commit:
+    """The changes of a commit that somebody wants to hear of, by model; and when they came."""
 
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple["SocketConsumer", str]]] = field(default_factory=dict)
+    changes: dict[str, list[Change]]
+    at: float = field(default_factory=time.monotonic)
 
-    def add(self, sockets: Iterable["SocketConsumer"], text: str) -> None:
-        for socket in sockets:
-            if not socket.closing:
-                self.by_loop.setdefault(socket.loop, []).append((socket, text))
-
-    def send(self) -> None:
-        for loop, pairs in self.by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_offer, pairs)
-            except RuntimeError:  # it has ended, and its sockets with it
-                logger.debug("Events found their event loop closed.")
-        self.by_loop.clear()
-
-
-def _offer(pairs: list[tuple["SocketConsumer", str]]) -> None:
-    for socket, text in pairs:
-        socket.offer(text)
+    def add(self, later: "Commit") -> None:
+        """Make this and a later commit one."""
+        for label, changes in later.changes.items():
+            self.changes.setdefault(label, []).extend(changes)
 
 
 class Dispatcher:
@@ -81,8 +67,8 @@ class Dispatcher:
         self._commits = 0  # that wait
         self._running = False
         self._wanted: Counter[str] = Counter()  # models, by label
-        self._audiences: dict[Interest, _Listeners] = {}
-        self._by_label: dict[str, dict[Interest, _Listeners]] = {}
+        self._audiences: dict[Interest, Listeners] = {}
+        self._by_label: dict[str, dict[Interest, Listeners]] = {}
 
     # --- From other threads ---
 
@@ -90,12 +76,12 @@ class Dispatcher:
         """Take a commit: a receiver of both signals of the change stream."""
         if not self._wanted:
             return
-        commit: Commit = {}
+        wanted: dict[str, list[Change]] = {}
         for change in changes:
             if change.model in self._wanted:
-                commit.setdefault(change.model, []).append(change)
-        if commit:
-            self._put_commit(commit)
+                wanted.setdefault(change.model, []).append(change)
+        if wanted:
+            self._put_commit(Commit(wanted))
 
     def join(
         self, socket: "SocketConsumer", interest: Interest, subscription: Subscription, confirmed: Callable[[bool], str]
@@ -148,9 +134,8 @@ class Dispatcher:
     def _put_commit(self, commit: Commit) -> None:
         with self._lock:
             last = self._waiting[-1] if self._waiting else None
-            if self._commits >= MOST_WAITING and isinstance(last, dict):
-                for label, changes in commit.items():
-                    last.setdefault(label, []).extend(changes)
+            if self._commits >= MOST_WAITING and isinstance(last, Commit):
+                last.add(commit)
                 return
             self._waiting.append(commit)
             self._commits += 1
@@ -169,16 +154,23 @@ class Dispatcher:
                 if not self._waiting:
                     self._running = False
                     return
-                work = self._waiting.popleft()
-                if isinstance(work, dict):
-                    self._commits -= 1
+                work = self._next()
             try:
-                if isinstance(work, dict):
+                if isinstance(work, Commit):
                     self._tell(work)
                 else:
                     work()
             except Exception:
                 logger.exception("Subscribers could not be served.")
+
+    def _next(self) -> Commit | Callable[[], None]:
+        work = self._waiting.popleft()
+        if isinstance(work, Commit):
+            self._commits -= 1
+            while time.monotonic() - work.at > LATE and self._waiting and isinstance(self._waiting[0], Commit):
+                work.add(self._waiting.popleft())  # type: ignore[arg-type]
+                self._commits -= 1
+        return work
 
     def _complete(self, done: "Future[None]", work: Callable[[], None], labels: Iterable[str]) -> None:
         try:
@@ -198,7 +190,7 @@ class Dispatcher:
         audience = self._audiences.get(interest)
         with translation.override(interest.caller.language or None):
             if audience is None:
-                audience = _gathered(interest)
+                audience = self._gathered(interest)
             if interest.detail and subscription.pk not in audience.seen:
                 sight = Sight(interest, interest.caller.user())
                 for row in sight.rows([subscription.pk]):
@@ -208,7 +200,22 @@ class Dispatcher:
             self._open(interest, audience)
         socket.offer_soon(confirmed(audience.tracked))
 
-    def _open(self, interest: Interest, audience: _Listeners) -> None:
+    def _gathered(self, interest: Interest) -> Listeners:
+        """Return a new audience, which knows what is in sight, unless that is too much or rows are judged singly."""
+        limits = core_settings.BINDINGS
+        audience: Listeners = Audience(interest.detail, limits.MAX_TRACKED)
+        if interest.detail:
+            return audience
+        sight = Sight(interest, interest.caller.user())
+        if not sight.judges_rows():
+            left = limits.MAX_TRACKED_IN_ALL - sum(len(each.seen) for each in self._audiences.values())
+            most = max(min(limits.MAX_TRACKED, left), 0)
+            keys = sight.keys(most + 1)
+            if len(keys) <= most:
+                audience.seen, audience.whole = keys, True
+        return audience
+
+    def _open(self, interest: Interest, audience: Listeners) -> None:
         labels = labels_of(interest.model)
         self._want(labels, 1)
         self._audiences[interest] = audience
@@ -226,7 +233,7 @@ class Dispatcher:
                 audience.remove(socket, subscription)
             self._close_if_empty(interest, audience)
 
-    def _close_if_empty(self, interest: Interest, audience: _Listeners) -> None:
+    def _close_if_empty(self, interest: Interest, audience: Listeners) -> None:
         if audience:
             return
         del self._audiences[interest]
@@ -239,11 +246,11 @@ class Dispatcher:
 
     def _tell(self, commit: Commit) -> None:
         users: dict[Caller, Any] = {}
-        concerned = {each: None for label in commit for each in self._by_label.get(label, {})}
+        concerned = {each: None for label in commit.changes for each in self._by_label.get(label, {})}
         for interest in concerned:
             touched = Touched()
             for label, same_keys in labels_of(interest.model).items():
-                for change in commit.get(label, ()):
+                for change in commit.changes.get(label, ()):
                     touched.add(change, same_keys=same_keys)
             self._tell_audience(interest, touched, users)
 
@@ -257,7 +264,7 @@ class Dispatcher:
             if interest.caller not in users:
                 users[interest.caller] = interest.caller.user()
             with translation.override(interest.caller.language or None):
-                _evaluate(interest, audience, touched, Sight(interest, users[interest.caller]))
+                evaluate(interest, audience, touched, Sight(interest, users[interest.caller]))
         except CallerGoneError:
             return  # their sockets are about to be closed
         except Exception as error:  # noqa: BLE001 - logged, and made good later
@@ -265,7 +272,7 @@ class Dispatcher:
         else:
             audience.stale = False
 
-    def _try_again(self, interest: Interest, audience: _Listeners, pause: float, error: Exception) -> None:
+    def _try_again(self, interest: Interest, audience: Listeners, pause: float, error: Exception) -> None:
         """Make good later for what could not be told: then everything counts as changed."""
         if not audience.stale:
             logger.error("Subscribers of %s cannot be told; trying again.", interest.stream, exc_info=error)
@@ -277,70 +284,6 @@ class Dispatcher:
         timer = threading.Timer(pause, self._put, [again])
         timer.daemon = True
         timer.start()
-
-
-def _gathered(interest: Interest) -> _Listeners:
-    """Return a new audience, which knows what is in sight unless it is too much, or each row has to be looked at."""
-    audience: _Listeners = Audience(interest.detail, core_settings.BINDINGS.MAX_TRACKED)
-    if interest.detail:
-        return audience
-    sight = Sight(interest, interest.caller.user())
-    if not sight.judges_rows():
-        keys = sight.keys(audience.most + 1)
-        if len(keys) <= audience.most:
-            audience.seen, audience.whole = keys, True
-    return audience
-
-
-def _evaluate(interest: Interest, audience: _Listeners, touched: Touched, sight: Sight) -> None:
-    """Tell ``audience`` what has become of the rows that a commit has touched."""
-    certain = audience.concerned(touched.pks)
-    for block in blocks(certain):
-        _evaluate_block(interest, audience, block, touched.created, sight, certain=True)
-    if touched.unknown:
-        doubtful = _doubtful(audience, touched.unknown, sight).difference(certain)
-        for block in blocks(doubtful):
-            _evaluate_block(interest, audience, block, touched.created, sight, certain=False)
-
-
-def _doubtful(audience: _Listeners, kinds: set[str], sight: Sight) -> set[Any]:
-    """Return the rows that may have changed where nobody knows which did."""
-    if audience.detail:
-        return audience.everyone()
-    current = set(sight.keys())
-    if audience.whole and "updated" not in kinds:
-        return current.symmetric_difference(audience.seen)
-    return current.union(audience.seen)
-
-
-def _evaluate_block(  # noqa: PLR0913 - what an event is made of
-    interest: Interest, audience: _Listeners, pks: list[Any], created: set[Any], sight: Sight, *, certain: bool
-) -> None:
-    rows = {row.pk: row for row in sight.rows(pks)}
-    events = list(audience.judge(pks, {pk: sight.shown(row) for pk, row in rows.items()}, created))
-    wanted = [rows[each.pk] for each in events if each.action != DELETE and audience.receivers(each)]
-    rendered = sight.rendered(wanted)
-    delivery = _Delivery()
-    told: list[tuple[Told, int | None]] = []
-    for each in events:
-        digest = None
-        if receivers := audience.receivers(each):
-            text = _text(interest, each, rendered.get(each.pk, {}))
-            digest = hash(text[text.index(_AFTER_ACTION) :])
-            if certain or each.action != UPDATE or audience.digests.get(each.pk) != digest:
-                delivery.add(receivers, text)
-        told.append((each, digest))
-    # Only now, when nothing can fail any more: what could not be told has not been seen.
-    for each, digest in told:
-        audience.remember(each, digest)
-    delivery.send()
-
-
-_AFTER_ACTION: Final = '","pk":'
-
-
-def _text(interest: Interest, told: Told, data: Any) -> str:
-    return encode(event(interest.stream, told.action, told.shown, interest.model._meta.label_lower, data))
 
 
 dispatcher = Dispatcher()

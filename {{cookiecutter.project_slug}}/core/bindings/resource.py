@@ -73,7 +73,7 @@ class ResourceBinding:
             return cls.model
         view = cls.view_class()
         model = getattr(getattr(view, "queryset", None), "model", None)
-        return model or getattr(getattr(view.serializer_class, "Meta", None), "model", None)
+        return model or getattr(getattr(getattr(view, "serializer_class", None), "Meta", None), "model", None)
 
     @classmethod
     def overrides(cls, name: str) -> bool:

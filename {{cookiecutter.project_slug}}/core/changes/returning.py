@@ -138,7 +138,9 @@ def _question(
         return None
     skipped = head.count("%s")
     name = target.columns[0].rpartition(".")[0]
-    query = f"SELECT {', '.join(bare)} FROM {name}{where}{condition} LIMIT {limit + 1}"  # noqa: S608 - names are quoted
+    keys = ", ".join(bare)
+    # In the order of the table, not of some index: keys that follow one another are short in the log.
+    query = f"SELECT {keys} FROM {name}{where}{condition} ORDER BY {keys} LIMIT {limit + 1}"  # noqa: S608
     return query, params[skipped:] if params else params
 
 

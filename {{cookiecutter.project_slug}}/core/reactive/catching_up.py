@@ -1,7 +1,9 @@
 """What sockets have missed, as the database tells it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 from core.models import Observer, Subscription
 from core.reactive import store
@@ -27,47 +29,51 @@ class Letter:
             line.end(self.observer, self.end)
 
 
+class State(NamedTuple):
+    """A subscription: the answer that was given, the number of the last one, and the message that ended it, if any."""
+
+    given: int
+    seq: int
+    end: str
+
+
 def missed(sent: Sequence[tuple[str, Mapping[str, int]]]) -> list[list[Letter]]:
     """Return for each socket, given as its subscriber and what it was sent, what it is behind with."""
-    rows = _subscriptions({subscriber for subscriber, _ in sent})
-    journals: dict[tuple[str, int, int], list[tuple[int, list[str]]] | None] = {}
-    return [list(_letters(rows.get(subscriber, {}), known, journals)) for subscriber, known in sent]
+    states = _states({subscriber for subscriber, _ in sent})
+    differences = cache(store.differences)
+    return [_letters(states.get(subscriber, {}), known, differences) for subscriber, known in sent]
 
 
-def _subscriptions(subscribers: set[str]) -> dict[str, dict[str, tuple[int | None, int, str, str]]]:
-    """Return by subscriber and observer: the answer given, the number of the last one, and the observer's state."""
-    found: dict[str, dict[str, tuple[int | None, int, str, str]]] = {}
+_READ = ("subscriber_id", "seq", "ended", "observer__seq", "observer__status", "observer__detail")
+
+
+def _states(subscribers: set[str]) -> dict[str, dict[str, State]]:
+    found: dict[str, dict[str, State]] = {}
     for block in store.blocks(subscribers):
-        rows = Subscription.objects.filter(subscriber__in=block).values_list(
-            "subscriber_id", "observer_id", "seq", "observer__seq", "observer__status", "observer__detail"
-        )
-        for subscriber, observer, given, seq, status, detail in rows:
-            if seq is not None:  # else the observer is just being removed
-                found.setdefault(subscriber, {})[observer] = (given, seq, status, detail)
+        rows = Subscription.objects.filter(subscriber__in=block, seq__isnull=False, observer__seq__isnull=False)
+        for row in rows.select_related("observer").only(*_READ):
+            end = row.ended
+            if not end and row.observer.status == Observer.SUSPENDED:
+                end = notice("suspended", row.observer_id, detail=row.observer.detail)
+            given = row.seq or 0
+            found.setdefault(row.subscriber_id, {})[row.observer_id] = State(given, row.observer.seq, end)
     return found
 
 
 def _letters(
-    rows: Mapping[str, tuple[int | None, int, str, str]],
+    states: Mapping[str, State],
     known: Mapping[str, int],
-    journals: dict[tuple[str, int, int], list[tuple[int, list[str]]] | None],
+    differences: Callable[[str, int, int], list[tuple[int, list[str]]] | None],
 ) -> list[Letter]:
-    letters = [Letter(observer, end=notice("reload", observer)) for observer in known if observer not in rows]
-    for observer, (given, seq, status, detail) in rows.items():
-        at = max((each for each in (given, known.get(observer)) if each is not None), default=None)
-        if at is None:
-            continue  # it has not been answered yet
-        if at < seq:
-            wanted = (observer, at, seq)
-            if wanted not in journals:
-                journals[wanted] = store.differences(*wanted)
-            found = journals[wanted]
-            if found is None:
-                letters.append(Letter(observer, begun=at, end=notice("reload", observer)))
-                continue
-            letters.append(Letter(observer, begun=at, differences=found))
-        elif observer not in known:
+    letters = [Letter(observer, end=notice("reload", observer)) for observer in known if observer not in states]
+    for observer, state in states.items():
+        at = max(state.given, known.get(observer, state.given))
+        if state.end:
+            letters.append(Letter(observer, end=state.end))
+        elif at == state.seq:
             letters.append(Letter(observer, begun=at))
-        if status == Observer.SUSPENDED and observer in known:
-            letters.append(Letter(observer, end=notice("suspended", observer, detail=detail)))
+        elif (found := differences(observer, at, state.seq)) is not None:
+            letters.append(Letter(observer, begun=at, differences=found))
+        else:
+            letters.append(Letter(observer, end=notice("reload", observer)))
     return letters

@@ -128,7 +128,8 @@ def suspend(observer: str, question: Question, detail: str) -> None:
 
 def revoke(observer: str, caller: Caller | None = None, *, detail: str) -> None:
     """End the subscriptions to ``observer`` (those of ``caller``) and say so."""
-    publishing.tell(observer, notice("revoked", observer, detail=detail), store.revoke(observer, caller))
+    message = notice("revoked", observer, detail=detail)
+    publishing.tell(observer, message, store.revoke(observer, message, caller))
 
 
 def _named(question: Question) -> str:

@@ -42,6 +42,7 @@ def tidy() -> None:
     Subscriber.objects.filter(expires_at__lt=now).delete()
     subscriber = Subscriber.objects.filter(pk=OuterRef("subscriber_id"))
     Subscription.objects.filter(~Exists(subscriber)).delete()
+    Subscription.objects.filter(ended_at__lt=now - 2 * core_settings.REACTIVE.REPAIR_INTERVAL).delete()
     subscription = Subscription.objects.filter(observer=OuterRef("pk"))
     Observer.objects.filter(~Exists(subscription), updated_at__lt=now - UNUSED_FOR).delete()
     Difference.objects.filter(created_at__lt=now - JOURNAL_AGE).delete()

@@ -24,10 +24,12 @@ class Line:
         self.socket = socket
         self.sent: dict[str, int] = {}
         """By observer: the ``seq`` up to which everything has been sent, or was in the answer over HTTP."""
+        self._ended: dict[str, str] = {}
 
     def begin(self, observer: str, seq: int | None) -> None:
         """Take note that the client was given the answer ``seq`` of ``observer``; None: not yet."""
         if seq is not None:
+            self._ended.pop(observer, None)
             self.sent[observer] = max(seq, self.sent.get(observer, seq))
 
     def send(self, observer: str, seq: int, messages: Sequence[str]) -> bool:
@@ -43,8 +45,10 @@ class Line:
         return True
 
     def end(self, observer: str, message: str) -> None:
-        """Say that no more differences of ``observer`` come."""
-        if self.sent.pop(observer, None) is not None:
+        """Say once that no more differences of ``observer`` come."""
+        self.sent.pop(observer, None)
+        if self._ended.get(observer) != message:
+            self._ended[observer] = message
             self.socket.offer(message)
 
 
@@ -91,5 +95,4 @@ class Registry:
     def end(self, observer: str, message: str, subscribers: Iterable[str]) -> None:
         """Tell those of ``subscribers`` who are here that no more differences of ``observer`` come."""
         for line in self.lines(subscribers):
-            line.sent.setdefault(observer, 0)
             line.end(observer, message)

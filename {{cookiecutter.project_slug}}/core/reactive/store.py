@@ -87,7 +87,7 @@ def register(question: Question, subscriber: str, owner: Owner, caller: Caller, 
     with atomic():
         admit(subscriber, owner)
         seq = _observer(question, poll_interval)
-        told = {"caller": caller.as_data()}
+        told: dict[str, Any] = {"caller": caller.as_data(), "ended": "", "ended_at": None}
         if not Subscription.objects.filter(observer=question.id, subscriber=subscriber).update(**told):
             fresh = Subscription(observer_id=question.id, subscriber_id=subscriber, **told)
             Subscription.objects.bulk_create([fresh], ignore_conflicts=True)
@@ -127,7 +127,8 @@ def unsubscribe(observer: str, subscriber: str) -> bool:
 
 def callers(observer: str) -> list[Caller]:
     """Return the callers who have subscribed to ``observer``, each once."""
-    rows = Subscription.objects.filter(observer=observer).order_by("pk").values_list("caller", flat=True)
+    active = Subscription.objects.filter(observer=observer, ended="")
+    rows = active.order_by("pk").values_list("caller", flat=True)
     return list(dict.fromkeys(map(Caller.from_data, rows)))
 
 
@@ -236,7 +237,7 @@ def _changed(row: Observer, old: Snapshot | None, items: Sequence[Item], new: Sn
         [Difference(observer=row, seq=row.seq, messages=joined(finished.messages), created_at=time.time())]
     )
     finished.subscribers.update(
-        Subscription.objects.filter(observer=row.pk).values_list("subscriber_id", "seq"),
+        Subscription.objects.filter(observer=row.pk, ended="").values_list("subscriber_id", "seq"),
     )
     return finished
 
@@ -279,18 +280,20 @@ def suspend(observer: str, detail: str) -> list[str]:
     """Evaluate ``observer`` no more until somebody asks anew; return its subscribers."""
     gone = {"status": Observer.SUSPENDED, "detail": detail, "lease": "", "lease_until": None, "due_at": None}
     Observer.objects.filter(pk=observer).update(**gone)
-    return list(Subscription.objects.filter(observer=observer).values_list("subscriber_id", flat=True))
+    active = Subscription.objects.filter(observer=observer, ended="")
+    return list(active.values_list("subscriber_id", flat=True))
 
 
-def revoke(observer: str, caller: Caller | None = None) -> list[str]:
-    """End the subscriptions to ``observer``, or only those of ``caller``; return who had them."""
-    rows = Subscription.objects.filter(observer=observer)
-    told = list(rows.values_list("pk", "subscriber_id", "caller"))
+def revoke(observer: str, message: str, caller: Caller | None = None) -> list[str]:
+    """End the subscriptions to ``observer``, or only those of ``caller``, by ``message``; return who had them."""
+    active = Subscription.objects.filter(observer=observer, ended="")
+    told = list(active.values_list("pk", "subscriber_id", "caller"))
     gone = [each for each in told if caller is None or Caller.from_data(each[2]) == caller]
     for block in blocks([each[0] for each in gone]):
-        Subscription.objects.filter(pk__in=block).delete()
+        Subscription.objects.filter(pk__in=block).update(ended=message, ended_at=time.time())
     if caller is None:
-        Observer.objects.filter(pk=observer).delete()
+        ended = {"status": Observer.REVOKED, "lease": "", "lease_until": None, "due_at": None}
+        Observer.objects.filter(pk=observer).update(**ended)
     return [each[1] for each in gone]
 
 

@@ -159,7 +159,7 @@ class Watch:
         if self._page is None:
             return self._cut_off()
         paginator = getattr(view, "paginator", None)
-        page = getattr(paginator, "page", None)
+        page: Any = getattr(paginator, "page", None)
         count = getattr(getattr(page, "paginator", paginator), "count", None)
         if count is not None and count == len(self.items or ()):
             return None
@@ -199,7 +199,7 @@ class Watch:
         """Return the rows of the queryset that were fetched; None if that was not seen."""
         fetches = self._own_fetches()
         rows = [row for fetch in fetches for row in self._fetched.get(fetch) or ()]
-        if not fetches and self.queryset is not None and self._own_statement() is not None:
+        if not fetches and self.items and self._own_statement() is not None:
             return None
         return rows if all(isinstance(row, Model) for row in rows) else None
 

@@ -10,6 +10,7 @@ marked as due lies in the database, where whoever is free takes it. So nothing d
 - A dead worker's leases run out, and what it had taken is taken again.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from core.changes import Change, log
 from core.changes.position import Position
@@ -27,6 +29,8 @@ from core.reactive import store
 from core.reactive.coverage import coverage, covers, reaches
 from core.reactive.evaluating import run
 from core.reactive.matching import Index, Profile
+
+logger = logging.getLogger(__name__)
 
 MEMORY: Final = 60.0
 """Seconds for which entries of the log are remembered; no evaluation takes as long."""
@@ -199,7 +203,7 @@ class Worker:
         if not heard or not among:
             return {}
         changes = [change for each in heard for change in each.changes]
-        found = {str(observer): reason for observer, reason in self.index.concerned(changes).items()}
+        found = self._by_index(changes)
         found |= self._by_table(changes) | self._by_user(changes)
         return {
             observer: reason
@@ -207,6 +211,15 @@ class Worker:
             if observer in among
             and not all(covers(self.known[observer].covered, each.using, each.number) for each in heard)
         }
+
+    def _by_index(self, changes: list[Change]) -> dict[str, str]:
+        try:
+            return {str(observer): reason for observer, reason in self.index.concerned(changes).items()}
+        except DatabaseError:
+            raise  # the next look does it again
+        except Exception:
+            logger.exception("It cannot be told whom changes concern: everybody is evaluated.")
+            return dict.fromkeys(self.known, "it could not be told whether this was concerned")
 
     def _by_table(self, changes: list[Change]) -> dict[str, str]:
         tables = {change.table for change in changes}

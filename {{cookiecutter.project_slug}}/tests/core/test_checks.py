@@ -94,3 +94,11 @@ def test_a_server_that_starts_on_private_memory_logs_the_warning(settings, caplo
     require_valid_settings()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "core.W001" in caplog.text
+
+
+def test_a_demultiplexer_that_cannot_be_imported_is_an_error(settings):
+    settings.DEBUG = True
+    settings.CORE = {"BINDINGS": {"DEMULTIPLEXER": "polls.routing.Nothing"}}
+    (message,) = check_settings()
+    assert message.id == "core.E006"
+    assert "polls.routing" in message.msg

@@ -1,6 +1,7 @@
 """Which of many rows would repeat a unique set of values."""
 
 import pytest
+from django.db import connection
 from django.db.models import F, Q
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
@@ -82,9 +83,7 @@ def test_the_database_is_asked_once_for_equal_values(django_assert_num_queries):
 
 def test_a_statement_takes_no_more_than_a_block(monkeypatch):
     """However many wishes there are, no statement has more parameters than the database takes."""
-    from django.db import connection
-
-    monkeypatch.setattr(connection.features, "max_query_params", 20)
+    monkeypatch.setattr("core.uniqueness.block_size", lambda _, parameters: 20 // parameters)
     wishes = [Wish((number, "a")) for number in range(35)]
     with CaptureQueriesContext(connection) as captured:
         assert clashes(Note.objects.all(), UniqueSet(("size", "text")), wishes) == {}

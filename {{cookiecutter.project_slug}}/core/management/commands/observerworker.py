@@ -21,22 +21,27 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until asked to stop. Raises ``CommandError`` where it could do nothing."""
         del args, options
-        if not core_settings.REACTIVE.ENABLED:
-            raise CommandError("Live queries are off: set CORE_REACTIVE_ENABLED=true.")
-        if isinstance(get_channel_layer(), InMemoryChannelLayer):
+        enabled = core_settings.REACTIVE.ENABLED
+        if enabled and isinstance(get_channel_layer(), InMemoryChannelLayer):
             raise CommandError(
                 "The channel layer is in memory, where the server itself evaluates live queries and no other process "
                 "reaches its sockets. Set REDIS_URL, or start nothing."
             )
-        self.stdout.write("Evaluating live queries. Stop with Ctrl-C.")
-        asyncio.run(_serve())
+        # Not an error where they are off: who starts it, as compose does, would only start it again.
+        self.stdout.write(
+            "Evaluating live queries. Stop with Ctrl-C."
+            if enabled
+            else "Live queries are off, there is nothing to do. Set CORE_REACTIVE_ENABLED=true, or stop with Ctrl-C."
+        )
+        asyncio.run(_serve(enabled=enabled))
         self.stdout.write("Stopped.")
 
 
-async def _serve() -> None:
+async def _serve(*, enabled: bool) -> None:
     supervisor, stopped = Supervisor(), asyncio.Event()
-    supervisor.add("core.changes.doorbell", doorbell.server_sender.run)
-    supervisor.add("core.reactive.worker", host.run)
+    if enabled:
+        supervisor.add("core.changes.doorbell", doorbell.server_sender.run)
+        supervisor.add("core.reactive.worker", host.run)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)

@@ -108,15 +108,16 @@ class Listed:
 
     def _candidates(self, row: Mapping[str, Any], written: Fields) -> Iterator[Observer]:
         for field, values in self._values.items():
-            yield from values.get(row[field], ())
+            if values:  # of a field that nobody asks for any more there is no value
+                yield from values.get(row[field], ())
         for relevant, observers in self._rest.items():
             if touches(relevant, written):
                 yield from observers
         for field, bounds in self._floors.items():
-            if row[field] is not None:
+            if bounds and row[field] is not None:
                 yield from (each[2] for each in bounds[: bisect_right(bounds, row[field], key=_value)])
         for field, bounds in self._ceilings.items():
-            if row[field] is not None:
+            if bounds and row[field] is not None:
                 yield from (each[2] for each in bounds[bisect_left(bounds, row[field], key=_value) :])
 
 

@@ -92,7 +92,7 @@ export interface Subscription extends Scope {
   tracked: boolean;
 }
 
-/** What happened to a row. Of a row that was deleted, or went out of sight, `data` has its key only. */
+/** What happened to a row. Of one that was deleted, or went out of sight, `data` is empty. */
 export interface StreamEvent<T> {
   action: "create" | "update" | "delete";
   pk: Key;

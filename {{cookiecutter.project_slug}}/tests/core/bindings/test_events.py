@@ -223,7 +223,7 @@ class TestCommits:
 
     async def test_a_write_is_not_hurt_by_what_fails_for_subscribers(self, question, monkeypatch, caplog):
         """And what could not be told is told as soon as it can be."""
-        evaluate, failures = module._evaluate, []
+        evaluate, failures = module.evaluate, []
 
         def failing(*args):
             if len(failures) < 2:
@@ -231,7 +231,7 @@ class TestCommits:
                 raise RuntimeError("as asked")
             evaluate(*args)
 
-        monkeypatch.setattr(module, "_evaluate", failing)
+        monkeypatch.setattr(module, "evaluate", failing)
         monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
         async with socket() as ws:
             await subscribed(ws, "questions")
@@ -264,6 +264,17 @@ class TestCommits:
             for _ in range(5):
                 await question.asave()
             assert len(dispatcher._waiting) <= 2
+            stop.set()
+            assert summary(await ws.events()) == [("update", question.pk)]
+
+    async def test_who_is_late_tells_several_commits_as_one(self, question, monkeypatch):
+        stop = threading.Event()
+        async with socket() as ws:
+            await ws.subscribe("questions", "update")
+            dispatcher._put(stop.wait)
+            for _ in range(5):
+                await question.asave()
+            monkeypatch.setattr(module, "LATE", 0)
             stop.set()
             assert summary(await ws.events()) == [("update", question.pk)]
 
@@ -384,6 +395,16 @@ class TestSight:
             await first.adelete()
             assert summary(await ws.events()) == [("delete", pk)]
 
+    async def test_no_more_is_remembered_for_all_together_than_may_be(self, question, bindings_settings, author):
+        bindings_settings(MAX_TRACKED_IN_ALL=3)
+        async with socket() as first, socket(author) as second, socket(author) as third:
+            assert (await first.subscribe("choices", "update"))["tracked"] is True
+            assert (await second.subscribe("choices", "update"))["tracked"] is False
+            assert (await third.subscribe("questions", "update"))["tracked"] is True
+            await Choice.objects.filter(question=question).aupdate(votes=1)
+            for ws in (first, second):
+                assert [event["action"] for event in await ws.events()] == ["update", "update"]
+
     async def test_rows_of_a_sliced_queryset_are_those_of_the_slice(self, serve_streams):
         class Binding(binding_of(Tag, "name")):
             def get_queryset(self):
@@ -492,15 +513,15 @@ class Listener:
 class TestCost:
     @pytest.fixture
     def queries(self, monkeypatch):
-        """The statements of each evaluation."""
-        evaluate, counted = module._evaluate, []
+        """The statements that each audience has cost for each commit."""
+        tell, counted = dispatcher._tell_audience, []
 
         def counting(*args):
             with CaptureQueriesContext(connection) as captured:
-                evaluate(*args)
+                tell(*args)
             counted.append([query["sql"] for query in captured])
 
-        monkeypatch.setattr(module, "_evaluate", counting)
+        monkeypatch.setattr(dispatcher, "_tell_audience", counting)
         return counted
 
     async def test_500_sockets_of_one_kind_of_caller_cost_one_look_and_one_rendering(
@@ -534,12 +555,12 @@ class TestCost:
         await asyncio.to_thread(dispatcher.wait_until_idle, 10)
         assert len(dispatcher) == 0
 
-    async def test_a_known_caller_costs_a_query_more_and_five_at_most(self, question, author, queries):
+    async def test_a_known_caller_costs_one_query_more(self, question, author, queries):
         async with socket(author) as ws:
             await subscribed(ws, "questions")
             await question.asave()
             await ws.events()
-            assert [len(each) for each in queries] == [2]
+            assert [len(each) for each in queries] == [3]  # five are the most that there may be
 
     async def test_who_only_hears_of_deletions_costs_no_rendering(self, question, queries, monkeypatch):
         from polls.serializers import QuestionSerializer

@@ -140,3 +140,30 @@ def test_the_socket_answers_what_rest_answers(people, who, stream, action, pk, b
         assert got == {}
     else:
         assert made_alike(got) == made_alike({} if wanted is None else wanted)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["action", "pk", "filter", "a"]), inner)
+    ),
+    max_leaves=5,
+)
+
+
+@given(
+    stream=st.sampled_from(["questions", "choices"]),
+    action=st.sampled_from([*METHODS, "subscribe", "unsubscribe", "", "__class__", "get_queryset", "answer"]),
+    pk=json_values,
+    data=json_values | st.fixed_dictionaries({"action": st.sampled_from(["update", "create"]), "filter": json_values}),
+)
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+def test_whatever_is_sent_is_answered_and_is_no_failure_of_the_server(stream, action, pk, data):
+    caller = Caller(None, "testserver", "http", "en-us")
+    request = Request(stream, {"action": action, "pk": pk, "data": data, "request_id": 1})
+    outcome = perform(Call(declared()[stream], request, caller, Origin("/ws/", "127.0.0.1", {})))
+    if isinstance(outcome, str):
+        payload = json.loads(outcome)["payload"]
+        assert payload["request_id"] == 1
+        assert 200 <= payload["response_status"] < 500, payload
+        assert bool(payload["errors"]) == (payload["response_status"] >= 400)

@@ -391,3 +391,17 @@ def test_a_log_that_cannot_be_read_to_its_end_loses_nothing(world, question, mon
     world.work()
     assert live.items == live.fresh
     assert live.items[0]["votes"] == 1
+
+
+def test_where_it_cannot_be_told_who_is_concerned_everybody_is(world, question, monkeypatch, caplog):
+    live = world.page().observe(CHOICES)
+    world.work()
+
+    def fail(*_):
+        raise KeyError("votes")
+
+    monkeypatch.setattr(world.workers[0].index, "concerned", fail)
+    vote()
+    world.work()
+    assert live.items == live.fresh
+    assert any("It cannot be told whom changes concern" in record.getMessage() for record in caplog.records)

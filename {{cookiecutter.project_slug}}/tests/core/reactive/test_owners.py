@@ -6,6 +6,7 @@ from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from core.models import Observer, Subscription
+from core.reactive import housekeeping
 from core.reactive.owners import Owner
 from polls.models import Choice, Question
 
@@ -164,7 +165,37 @@ def test_who_has_lost_the_right_to_ask_is_told_so_and_nothing_else(world, strang
     Choice.objects.create(question=question, choice_text="Secret")
     world.work()
     assert [(each["msg"], each["observer"]) for each in page.messages] == [("revoked", live.observer)]
-    assert not Observer.objects.exists()
+    assert Observer.objects.get().status == Observer.REVOKED
     Choice.objects.create(question=question, choice_text="Another")
-    world.work()
+    assert world.work() == 0
+    world.processes[0].catch_up()
     assert len(page.messages) == 1
+
+
+def test_who_did_not_hear_of_the_loss_finds_out_and_whoever_may_ask_again_goes_on(world, question):
+    live = world.page().observe(f"/api/questions/{question.pk}/")
+    Question.objects.filter(pk=question.pk).update(published=False)
+    world.workers[0].work()
+    world.post.clear()
+    world.processes[0].catch_up()
+    assert live.ended == "revoked"
+    Question.objects.filter(pk=question.pk).update(published=True)
+    again = live.page.observe(live.url)
+    assert again.observer == live.observer
+    Question.objects.filter(pk=question.pk).update(question_text="Water?")
+    world.work()
+    assert again.items == again.fresh
+    assert again.ended is None
+
+
+def test_what_was_revoked_is_forgotten_after_a_while(world, question, settings):
+    world.page().observe(f"/api/questions/{question.pk}/")
+    Question.objects.filter(pk=question.pk).update(published=False)
+    world.work()
+    housekeeping.tidy()
+    assert Subscription.objects.count() == 1
+    Subscription.objects.update(ended_at=0)
+    Observer.objects.update(updated_at=0)
+    housekeeping.tidy()
+    assert not Subscription.objects.exists()
+    assert not Observer.objects.exists()

@@ -130,3 +130,16 @@ def test_a_page_of_the_example_is_left_alone_by_votes_elsewhere(world, question)
     Choice.objects.create(question=other, choice_text="b")
     assert world.work() == 0
     assert live.items == live.fresh
+
+
+def test_a_page_of_nothing_is_left_alone_by_what_happens_elsewhere(world, question):
+    """A paginator fetches no rows where there are none."""
+    empty = Question.objects.create(question_text="Empty", owner=question.owner)
+    live = world.page().observe("/api/choices/", question=empty.pk)
+    assert live.items == []
+    Choice.objects.filter(question=question).vote()
+    Choice.objects.filter(question=question).first().delete()
+    assert world.work() == 0
+    Choice.objects.create(question=empty, choice_text="a")
+    assert world.work() == 1
+    assert live.items == live.fresh != []

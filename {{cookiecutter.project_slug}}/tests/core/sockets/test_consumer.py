@@ -134,3 +134,23 @@ async def test_a_server_that_blocks_while_it_writes_holds_nobody_up():
 def test_an_attribute_that_a_consumer_does_not_have_is_refused_by_name():
     with pytest.raises(TypeError, match="Echo has no attribute 'maping'"):
         Echo.as_asgi(maping={})
+
+
+async def test_a_socket_whose_application_is_cancelled_says_that_the_server_shuts_down():
+    """That is how daphne ends sockets."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    waiting = asyncio.Queue()
+    waiting.put_nowait({"type": "websocket.connect"})
+    scope = {"type": "websocket", "path": "/ws/", "headers": [(b"host", b"testserver")], "user": None}
+    serving = asyncio.create_task(Echo.as_asgi()(scope, waiting.get, send))
+    waiting.put_nowait({"type": "websocket.receive", "text": "hello"})
+    while len(sent) < 2:
+        await asyncio.sleep(0)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert sent[-1] == {"type": "websocket.close", "code": CloseCode.SHUTTING_DOWN}

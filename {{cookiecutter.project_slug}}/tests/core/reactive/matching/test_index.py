@@ -327,6 +327,16 @@ def test_comparisons_are_found_by_their_bounds(bound, value, expected):
     assert index.evaluations <= expected + 1
 
 
+@pytest.mark.parametrize("gone", [{"size": 3}, {"size__gte": 3}, {"size__lte": 3}])
+def test_a_field_that_nobody_compares_any_more_is_not_looked_for(gone):
+    """It is not fetched either."""
+    index = Index()
+    index.put("gone", profile_of(Note.objects.filter(**gone), tables=frozenset()), [])
+    index.put("here", profile_of(Note.objects.filter(folder=1), tables=frozenset()), [])
+    index.discard("gone")
+    assert set(index.concerned([change(Note, "created", [7])], Rows(note={7: {"folder": 1}}))) == {"here"}
+
+
 def test_who_is_discarded_leaves_nothing_behind():
     """No observer, no key, no condition; and to put one again is to forget what it was."""
     queries = [

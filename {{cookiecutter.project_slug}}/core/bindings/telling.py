@@ -1,0 +1,98 @@
+"""Tells an audience what has become of the rows that a commit has touched: the shell around ``Audience.judge``."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from core.bindings.actions import DELETE, UPDATE
+from core.bindings.audience import Audience, Told, Touched
+from core.bindings.messages import encode, event
+from core.bindings.sight import Interest, Sight, blocks
+
+if TYPE_CHECKING:
+    from core.sockets import SocketConsumer
+
+logger = logging.getLogger(__name__)
+
+Listeners = Audience["SocketConsumer"]
+"""An audience of sockets."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What is to be sent, gathered so that each event loop is woken once."""
+
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple["SocketConsumer", str]]] = field(default_factory=dict)
+
+    def add(self, sockets: Iterable["SocketConsumer"], text: str) -> None:
+        """Have ``text`` sent to each of ``sockets`` that is open."""
+        for socket in sockets:
+            if not socket.closing:
+                self.by_loop.setdefault(socket.loop, []).append((socket, text))
+
+    def send(self) -> None:
+        """Hand it over to the event loops. From any thread."""
+        for loop, pairs in self.by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_offer, pairs)
+            except RuntimeError:  # it has ended, and its sockets with it
+                logger.debug("Events found their event loop closed.")
+        self.by_loop.clear()
+
+
+def _offer(pairs: list[tuple["SocketConsumer", str]]) -> None:
+    for socket, text in pairs:
+        socket.offer(text)
+
+
+def evaluate(interest: Interest, audience: Listeners, touched: Touched, sight: Sight) -> None:
+    """Tell ``audience`` what has become of the rows that a commit has touched."""
+    certain = audience.concerned(touched.pks)
+    for block in blocks(certain):
+        _evaluate_block(interest, audience, block, touched.created, sight, certain=True)
+    if touched.unknown:
+        doubtful = _doubtful(audience, touched.unknown, sight).difference(certain)
+        for block in blocks(doubtful):
+            _evaluate_block(interest, audience, block, touched.created, sight, certain=False)
+
+
+def _doubtful(audience: Listeners, kinds: set[str], sight: Sight) -> set[Any]:
+    """Return the rows that may have changed where nobody knows which did."""
+    if audience.detail:
+        return audience.everyone()
+    current = set(sight.keys())
+    if audience.whole and "updated" not in kinds:
+        return current.symmetric_difference(audience.seen)
+    return current.union(audience.seen)
+
+
+def _evaluate_block(  # noqa: PLR0913 - what an event is made of
+    interest: Interest, audience: Listeners, pks: list[Any], created: set[Any], sight: Sight, *, certain: bool
+) -> None:
+    rows = {row.pk: row for row in sight.rows(pks)}
+    events = list(audience.judge(pks, {pk: sight.shown(row) for pk, row in rows.items()}, created))
+    wanted = [rows[each.pk] for each in events if each.action != DELETE and audience.receivers(each)]
+    rendered = sight.rendered(wanted)
+    delivery = Delivery()
+    told: list[tuple[Told, int | None]] = []
+    for each in events:
+        digest = None
+        if receivers := audience.receivers(each):
+            text = _text(interest, each, rendered.get(each.pk, {}))
+            digest = hash(text[text.index(_AFTER_ACTION) :])
+            if certain or each.action != UPDATE or audience.digests.get(each.pk) != digest:
+                delivery.add(receivers, text)
+        told.append((each, digest))
+    # Only now, when nothing can fail any more: what could not be told has not been seen.
+    for each, digest in told:
+        audience.remember(each, digest)
+    delivery.send()
+
+
+_AFTER_ACTION: Final = '","pk":'
+
+
+def _text(interest: Interest, told: Told, data: Any) -> str:
+    return encode(event(interest.stream, told.action, told.shown, interest.model._meta.label_lower, data))
