@@ -10,8 +10,9 @@ from core.bindings import views
 from core.bindings.actions import Action
 from core.bindings.messages import BAD_REQUEST, Request, query_of
 from core.bindings.resource import ResourceBinding
-from core.callers import Caller
+from core.callers import Caller, User
 from core.keys.passing import OBSERVE
+from core.sockets.credentials import Credential, user_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Call:
     request: Request
     caller: Caller
     origin: Origin
+    credential: Credential | None = None
+
+    def user(self) -> User:
+        """Return the user as the database has them now. Raises ``CallerGoneError`` for one who may not be here."""
+        return self.caller.user() if self.credential is None else user_of(self.credential)
 
 
 @dataclass(frozen=True, slots=True)

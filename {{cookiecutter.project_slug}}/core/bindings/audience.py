@@ -85,6 +85,10 @@ class Audience(Generic[_Socket]):
         """Return what ``socket`` has subscribed to."""
         return [subscription for subscription, sockets in self._sockets.items() if socket in sockets]
 
+    def sockets(self) -> set[_Socket]:
+        """Return all who have subscribed to anything here."""
+        return {socket for sockets in self._sockets.values() for socket in sockets}
+
     def receivers(self, told: Told) -> set[_Socket]:
         """Return the sockets that an event goes to."""
         return self._sockets.get(Subscription(told.action, told.pk if self.detail else None), set())

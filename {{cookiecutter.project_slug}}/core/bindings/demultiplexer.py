@@ -120,7 +120,7 @@ class WebsocketDemultiplexer(SocketConsumer):
             del self._waiting_for[stream]
 
     async def _answer(self, request: Request) -> None:
-        call = Call(self.streams()[request.stream], request, self.caller, self._origin)
+        call = Call(self.streams()[request.stream], request, self.caller, self._origin, self.credential)
         try:
             match await self.loop.run_in_executor(workers, perform, call):
                 case str() as text:

@@ -58,6 +58,10 @@ QUERIES = {
     "exists": lambda: Note.objects.filter(Exists(Label.objects.filter(folder=OuterRef("folder"), tag__name="a"))),
     "not exists": lambda: Note.objects.filter(~Exists(Tag.objects.filter(name=OuterRef("text")))),
     "in a subquery": lambda: Note.objects.filter(folder__in=Folder.objects.filter(tags__name="a")),
+    "subqueries in a list": lambda: Note.objects.filter(
+        size__in=[Subquery(Tag.objects.values("pk")[:1]), Subquery(Folder.objects.values("pk")[:1]), 3]
+    ),
+    "subqueries in a range": lambda: Note.objects.filter(size__range=(Subquery(Tag.objects.values("pk")[:1]), 3)),
     "union": lambda: Tag.objects.order_by().values_list("name").union(Folder.objects.values_list("name")),
     "a sliced subquery": lambda: Note.objects.filter(pk__in=Note.objects.filter(folder__name="a").values("pk")[:3]),
     "many-to-many": lambda: Folder.objects.filter(tags__name="a"),
