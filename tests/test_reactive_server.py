@@ -19,6 +19,7 @@ COMMANDS = {
     "runserver": ("manage.py", "runserver", "--noreload", "127.0.0.1:{port}"),
     "daphne": ("-m", "daphne", "--bind", "127.0.0.1", "--port", "{port}", APPLICATION),
     "uvicorn": ("-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", APPLICATION),
+    "granian": ("-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APPLICATION),
 }
 QUESTIONS = "/api/questions/"
 CREATE = "from polls.models import Question; Question.objects.create(question_text='From a shell?')"
