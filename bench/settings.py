@@ -1,7 +1,7 @@
 """The settings of the generated project, with the tables that floors write to and without limits on requests."""
 
 from config.settings import *  # noqa: F403
-from config.settings import CACHES, CORE, INSTALLED_APPS, REST_FRAMEWORK
+from config.settings import CACHES, CHANNEL_LAYERS, CORE, INSTALLED_APPS, REST_FRAMEWORK
 
 INSTALLED_APPS += ["bench.plain", "bench.watched"]
 # What the floors write is nobody's business: Django alone.
@@ -15,3 +15,6 @@ ROOT_URLCONF = "bench.urls"
 CACHES["peer"] = {**CACHES["default"], "OPTIONS": {**CACHES["default"].get("OPTIONS", {})}}
 CACHES["peer"]["OPTIONS"].pop("serializer", None)
 REST_FRAMEWORK_EXTENSIONS = {"DEFAULT_USE_CACHE": "peer"}
+
+# Floors and peers send to a thousand consumers of one process, which the usual 100 messages do not reach.
+CHANNEL_LAYERS["default"].setdefault("CONFIG", {})["capacity"] = 10_000

@@ -3,7 +3,7 @@
 The whole way is measured, in one process: the write, its log entry, the worker that finds out whom it concerns, the
 evaluation, the difference, the socket. The floor is one ``group_send`` of the channel layer to the same socket.
 
-The peer, djangorestframework-reactive, cannot be installed beside the others: it caps Django at 3.2. Measured by itself,
+The peer, djangorestframework-reactive, cannot be installed beside the others: it caps Django at 3.2. Measured alone,
 on Django 5.2 and two cores, it evaluates every live query of the table at every write: 31 ms to the client with one
 (554 ms with 100, 3.8 s with 1,000), for a floor of 6 to 9 ms.
 """

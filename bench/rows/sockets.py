@@ -35,18 +35,23 @@ FIRST = 10**9  # a key that no sequence comes to
 BODY = {"text": "a row", "number": 3, "on": True}
 LAYER = "Redis" if "redis" in settings.CHANNEL_LAYERS["default"]["BACKEND"] else "memory"
 GROUP = "bench"
+PATIENCE = 60  # seconds
 loop = asyncio.new_event_loop()
 # The sockets are open to the end, and nobody is interested in what becomes of them then.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def rows() -> list[Row]:
-    """Measure requests on 1 and 50 sockets, an update told to 1 to 1,000 sockets, and 1,000 idle sockets."""
+    """Measure requests on 1 and 50 sockets, an update told to 1 to 1,000 sockets, and 1,000 idle sockets.
+
+    How it grows: an event costs one look and one rendering for each kind of caller, and some microseconds per socket.
+    """
     asyncio.set_event_loop(loop)
     found = []
     for sockets in (1, 50):
         found += [_requests(action, sockets) for action in ("create", "retrieve", "update")]
-    found += [_subscribers(count) for count in (1, 10, 100, 500, 1000)]
+    # On Redis the floor does not reach more: the consumers of one process wait for each other at one key.
+    found += [_subscribers(count) for count in ((1, 10, 100, 500, 1000) if LAYER == "memory" else (1, 10))]
     found.append(_idle())
     return found
 
@@ -204,8 +209,9 @@ def _subscribers(count: int) -> Row:
                 await asyncio.gather(*(client.ask(subscription) for client in clients))
 
         async def told() -> int:
-            await write()
-            return len(await asyncio.gather(*(client.next() for client in clients)))
+            async with asyncio.timeout(PATIENCE):  # what does not arrive is no measurement
+                await write()
+                return len(await asyncio.gather(*(client.next() for client in clients)))
 
         def once() -> object:
             if not clients:  # not before the row is there

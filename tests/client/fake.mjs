@@ -117,7 +117,8 @@ class FakeSocket {
     if ("ping" in message) setImmediate(() => this.receive({ pong: message.ping }));
     else {
       const { stream, payload } = message;
-      const reply = this.#site.onAction?.(message) ?? { response_status: 200, data: { echo: payload.data ?? payload.pk } };
+      const done = { response_status: 200, data: { echo: payload.data ?? payload.pk } };
+      const reply = this.#site.onAction?.(message) ?? done;
       if (reply === "silence") return;
       setImmediate(() => this.receive({ stream, payload: { errors: [], ...payload, ...reply } }));
     }

@@ -33,7 +33,7 @@ class Batch(Feature):
 
     # Items of one batch.
     MAX_REQUESTS: int = field(default=50, metadata={"minimum": 1})
-    # Bytes of a batch with its files, and of an item once its references have been filled in.
+    # Bytes of a batch with its files, of the files of one item, and of an item once its references have been filled in.
     MAX_BODY_SIZE: int = field(default=10 * 2**20, metadata={"minimum": 1})
     # Bytes of an answer that other items refer to.
     MAX_RESULT_SIZE: int = field(default=2**20, metadata={"minimum": 1})

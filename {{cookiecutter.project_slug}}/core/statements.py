@@ -19,6 +19,7 @@ _WORD = re.compile(r"[\w$]+")
 _HARMLESS = frozenset({"savepoint", "release", "rollback", "begin", "commit", "set", "show", "pragma", "explain"})
 _READING = frozenset({"select", "with", "values", "table"})
 _WRITING = frozenset({"insert", "update", "delete", "merge", "replace"})
+_SOURCES = frozenset({"from", "table"})
 LONGEST = 4000
 """Characters of a statement that is worth remembering."""
 
@@ -28,7 +29,7 @@ class Statement:
     """What a statement does. ``tables`` are the watched ones it names.
 
     ``writes``: it does more than read. ``unseen``: it reads rows whose changes nobody hears of. ``opaque``: it reads
-    something that is no table of a model, or a view of the database.
+    something that is no table of a model, a view of the database, or nothing but what a function of it may read.
     """
 
     tables: frozenset[str]
@@ -85,7 +86,7 @@ def _read(sql: str) -> Statement:
         tables,
         writes=verb not in _READING or (verb == "with" and bool(words & _WRITING)),
         unseen=bool(named & known.unseen),
-        opaque=bool(named & known.unmanaged) or ("from" in words and nothing_known),
+        opaque=bool(named & known.unmanaged) or (nothing_known and (bool(words & _SOURCES) or "(" in text)),
     )
 
 

@@ -5,11 +5,14 @@ import uuid
 
 import hypothesis
 import pytest
+from asgiref.sync import SyncToAsync
 from channels.layers import channel_layers
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from rest_framework.test import APIClient
 
+from core.bindings.demultiplexer import workers
+from core.bindings.dispatcher import dispatcher
 from core.changes import doorbell
 from polls.models import Choice, Question
 from tests.threads import close_caches
@@ -32,6 +35,14 @@ def _own_cache(settings):
     }
     yield
     close_caches()
+    SyncToAsync.single_thread_executor.submit(close_caches).result()  # where asynchronous tests use the ORM
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _caches_of_threads():
+    """The threads that serve sockets close their connections to Redis with those to the database."""
+    for threads in (workers, dispatcher.threads):
+        threads.when_idle.append(close_caches)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ The wire format is described in ``docs/batch.md``.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -79,10 +79,13 @@ class Rules:
 
     max_requests: int
     max_references: int = 1000
-    files: Collection[str] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
+    """How many bytes came with each part."""
     inherited: Collection[str] = ()
     excluded: Callable[[bytes], str | None] = lambda path: None  # noqa: ARG005
     """Returns why a path may not be batched, or None."""
+    max_size: int = 10 * 2**20
+    """Bytes of the files of an item: a file that came once may be attached as often as one likes."""
 
 
 def read_batch(raw: Any, rules: Rules) -> Batch:
@@ -300,7 +303,11 @@ class _Reader:
         if pairs is None or not all(isinstance(part, str) for pair in pairs for part in pair):
             self._wrong("attached_files", "A list of parts, or an object with a part for each field, is expected.")
             return ()
+        limit, size = self.rules.max_size, 0
         for _, part in pairs:
             if part not in self.rules.files:
                 self._wrong("attached_files", f"The request has no file {part!r}.")
+            size += self.rules.files.get(part, 0)
+        if size > limit:
+            self._wrong("attached_files", f"An item has at most {limit} bytes of files; these have {size}.")
         return tuple(pairs)

@@ -1,7 +1,9 @@
 """``POST /api/batch/``. The wire format is described in ``docs/batch.md``."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.db import connections, transaction
 from rest_framework.exceptions import UnsupportedMediaType, ValidationError
 from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
@@ -10,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.batch.answers import server_timing, told
+from core.batch.answers import Answer, server_timing, told
 from core.batch.execution import execute
 from core.batch.forms import from_form
 from core.batch.items import Batch, BatchError, Rules, read_batch
@@ -73,9 +75,17 @@ class BatchView(APIView):
         uploads = {part: [upload_of(file) for file in files.getlist(part)] for part in files}
         sender = Sender(request._request, uploads)
         limits = core_settings.BATCH
-        rules = Rules(limits.MAX_REQUESTS, limits.MAX_REFERENCES, uploads, inherited_names(), sender.excluded)
+        rules = Rules(
+            limits.MAX_REQUESTS,
+            limits.MAX_REFERENCES,
+            {part: sum(upload.size for upload in each) for part, each in uploads.items()},
+            inherited_names(),
+            sender.excluded,
+            limits.MAX_BODY_SIZE,
+        )
         batch = self._batch(request, rules)
         answers = execute(batch, sender)
+        _renew_session(request._request, answers)
         entries = [told(item, answer) for item, answer in zip(batch.items, answers, strict=True)]
         response = Response(entries)
         if entries:
@@ -96,3 +106,14 @@ class BatchView(APIView):
             return read_batch(data, rules)
         except BatchError as error:
             raise ValidationError(error.errors) from error
+
+
+def _renew_session(request: Any, answers: Iterable[Answer]) -> None:
+    """Let go of the session as it was before the items: what is saved at the end is what they have left of it."""
+    session = getattr(request, "session", None)
+    if session is None:
+        return
+    cookies = (cookie for answer in answers for cookie in answer.cookies)
+    keys = [cookie.value or None for cookie in cookies if cookie.key == settings.SESSION_COOKIE_NAME]
+    request.session = type(session)(keys[-1] if keys else session.session_key)
+    request.session.accessed = session.accessed

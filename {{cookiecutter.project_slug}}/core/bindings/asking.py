@@ -11,8 +11,9 @@ from core.bindings import views
 from core.bindings.actions import Action
 from core.bindings.messages import BAD_REQUEST, Request, query_of
 from core.bindings.resource import ResourceBinding
-from core.callers import Caller
+from core.callers import Caller, User
 from core.keys.passing import OBSERVE
+from core.sockets.credentials import Credential, user_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of a client, to one binding. ``credential`` is the kind of what the caller has come by."""
+    """One request of a client, to one binding. ``credential`` is what the caller has come by."""
 
     binding: type[ResourceBinding]
     request: Request
     caller: Caller
     origin: Origin
-    credential: str = "session"
+    credential: Credential | None = None
+
+    def user(self) -> User:
+        """Return the user as the database has them now. Raises ``CallerGoneError`` for one who may not be here."""
+        return self.caller.user() if self.credential is None else user_of(self.credential)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +74,13 @@ def recognised(call: Call, action: Action) -> Call:
 
     What an authentication class of another make would say of a session or a token is not known, so it takes neither.
     """
-    if call.caller.user_pk is None:
+    if call.credential is None:
         return call
     view: Any = call.binding.view_class()(**action.attributes)
     view.request, view.action, view.detail = None, action.view_action, action.detail
-    if any(isinstance(each, _ACCEPTED_BY[call.credential]) for each in view.get_authenticators()):
+    if any(isinstance(each, _ACCEPTED_BY[call.credential.kind]) for each in view.get_authenticators()):
         return call
-    return replace(call, caller=replace(call.caller, user_pk=None))
+    return replace(call, caller=replace(call.caller, user_pk=None), credential=None)
 
 
 def asked(

@@ -90,6 +90,10 @@ class Audience(Generic[_Socket]):
         """Return what ``socket`` has subscribed to."""
         return list(self._subscriptions.get(socket, ()))
 
+    def sockets(self) -> set[_Socket]:
+        """Return all who have subscribed to anything here."""
+        return set(self._subscriptions)
+
     def receivers(self, told: Told) -> set[_Socket]:
         """Return the sockets that an event goes to."""
         return self._sockets.get(told.pk if self.detail else None, {}).get(told.action, set())

@@ -72,7 +72,7 @@ def _asked(call: Call, action: Action) -> ResourceBinding:
         question = Question(action, action.name, pk, data=call.request.data)
     else:
         question = Question(action, action.name, pk, query=parameters_of(call.request.data))
-    return asked(call.binding, call.caller, call.caller.user(), call.origin, question)
+    return asked(call.binding, call.caller, call.user(), call.origin, question)
 
 
 @dataclass(frozen=True, slots=True)

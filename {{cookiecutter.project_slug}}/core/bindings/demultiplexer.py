@@ -122,8 +122,7 @@ class WebsocketDemultiplexer(SocketConsumer):
             del self._waiting_for[stream]
 
     async def _answer(self, request: Request) -> None:
-        kind = self.credential.kind if self.credential is not None else "session"
-        call = Call(self.streams()[request.stream], request, self.caller, self._origin, kind)
+        call = Call(self.streams()[request.stream], request, self.caller, self._origin, self.credential)
         try:
             match await self.loop.run_in_executor(workers, perform, call):
                 case str() as text:

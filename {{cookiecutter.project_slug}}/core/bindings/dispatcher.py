@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,10 +21,11 @@ from core.bindings.audience import Audience, Subscription, Touched
 from core.bindings.sight import Interest, Sight, labels_of
 from core.bindings.telling import Listeners, evaluate, refresh
 from core.bindings.workers import Workers
-from core.callers import Caller, CallerGoneError
+from core.callers import Caller, CallerGoneError, User
 from core.changes import Change
 from core.changes.process import in_child
 from core.conf import core_settings
+from core.sockets.credentials import Credential, rights_of
 
 if TYPE_CHECKING:
     from core.sockets import SocketConsumer
@@ -51,6 +52,9 @@ class Commit:
         """Make this and a later commit one."""
         for label, changes in later.changes.items():
             self.changes.setdefault(label, []).extend(changes)
+
+
+Users = dict[tuple[Caller, frozenset[Credential]], User]
 
 
 class Dispatcher:
@@ -241,7 +245,7 @@ class Dispatcher:
                 del self._by_label[label]
 
     def _tell(self, commit: Commit) -> None:
-        users: dict[Caller, Any] = {}
+        users: Users = {}
         concerned = {each: None for label in commit.changes for each in self._by_label.get(label, {})}
         for interest in concerned:
             touched = Touched()
@@ -250,17 +254,14 @@ class Dispatcher:
                     touched.add(change, same_keys=same_keys)
             self._tell_audience(interest, touched, users)
 
-    def _tell_audience(
-        self, interest: Interest, touched: Touched, users: dict[Caller, Any], pause: float = FIRST_PAUSE
-    ) -> None:
+    def _tell_audience(self, interest: Interest, touched: Touched, users: Users, pause: float = FIRST_PAUSE) -> None:
         audience = self._audiences.get(interest)
         if audience is None or not (touched.unknown or audience.concerned(touched.pks)):
             return
         try:
-            if interest.caller not in users:
-                users[interest.caller] = interest.caller.user()
+            user = _user(interest.caller, audience, users)
             with translation.override(interest.caller.language or None):
-                evaluate(interest, audience, touched, Sight(interest, users[interest.caller]))
+                evaluate(interest, audience, touched, Sight(interest, user))
         except CallerGoneError:
             return  # their sockets are about to be closed
         except BaseException as error:  # noqa: BLE001 - logged, and made good later; somebody's code may be cancelled
@@ -280,6 +281,28 @@ class Dispatcher:
         timer = threading.Timer(pause, self._put, [again])
         timer.daemon = True
         timer.start()
+
+
+def _user(caller: Caller, audience: Listeners, known: Users) -> User:
+    """Return the user of ``caller`` as the database has them now; bar the sockets that they have lost the right to.
+
+    ``known`` keeps what was looked up for this commit. Raises ``CallerGoneError`` if all sockets are barred.
+    """
+    sockets = {socket: socket.credential for socket in audience.sockets() if socket.credential is not None}
+    credentials = frozenset(sockets.values())
+    if (caller, credentials) not in known:
+        known[caller, credentials] = _user_unless_lost(caller, sockets) if sockets else caller.user()
+    return known[caller, credentials]
+
+
+def _user_unless_lost(caller: Caller, sockets: Mapping["SocketConsumer", Credential]) -> User:
+    users, lost = rights_of(set(sockets.values()))
+    for socket, credential in sockets.items():
+        if credential in lost:
+            socket.bar()
+    if lost.issuperset(sockets.values()):
+        raise CallerGoneError(f"User {caller.user_pk} has logged out.")
+    return users[caller.user_pk] if caller.user_pk is not None else caller.user()  # nobody to a stream is nobody
 
 
 dispatcher = Dispatcher()

@@ -67,7 +67,7 @@ def judged(call: Call) -> Subscribing | Unsubscribing:
         what = "single rows" if detail else "all rows"
         raise Refused(METHOD_NOT_ALLOWED, f"Nobody can look at {what} here, so nobody can subscribe to them.")
     question = Question(LOOKING[detail], SUBSCRIBE, wish.pk, wish.query)
-    binding = asked(call.binding, call.caller, call.caller.user(), call.origin, question)
+    binding = asked(call.binding, call.caller, call.user(), call.origin, question)
     interest = Interest(call.binding, wish.stream, call.caller, wish.query, detail)
     if detail:
         return Subscribing(call.request, wish, interest, Subscription(wish.event, binding.get_object().pk))

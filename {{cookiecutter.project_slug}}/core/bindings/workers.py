@@ -33,6 +33,8 @@ class Workers(Executor):
     def __init__(self, name: str, size: Callable[[], int]) -> None:
         self._name = name
         self._size = size
+        self.when_idle: list[Callable[[], None]] = [connections.close_all]
+        """What a thread does when nothing has come for a while."""
         self._reset()
         in_child(self._reset)  # threads are not inherited
         atexit.register(self.wait, LAST_WAIT)
@@ -98,12 +100,19 @@ class Workers(Executor):
                 self._wait(IDLE)
             if self._jobs:
                 return self._taken()
-        _give_back()  # without the lock: nobody who has work to be done waits for this
+        self._rest()  # without the lock: nobody who has work to be done waits for this
         with self._changed:
             self._hold(0)
             while not self._jobs:
                 self._wait(None)
             return self._taken()
+
+    def _rest(self) -> None:
+        for work in self.when_idle:
+            try:
+                work()
+            except Exception:
+                logger.exception("A thread could not give back what it holds.")
 
     def _taken(self) -> tuple[Future[Any], Callable[[], Any]]:
         self._hold(1)
@@ -133,10 +142,3 @@ def _drop_broken_connections() -> None:
     for connection in connections.all(initialized_only=True):
         if connection.errors_occurred:
             connection.close()
-
-
-def _give_back() -> None:
-    try:
-        connections.close_all()
-    except Exception:
-        logger.exception("A thread could not close its connections.")

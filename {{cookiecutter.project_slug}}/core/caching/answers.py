@@ -4,7 +4,8 @@
 makes an answer of it; ``Making`` runs the view under the eyes of a recorder, and keeps what came out.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from core.caching.entry import Entry
 from core.caching.objects import Asked, ask, asks_objects
 from core.caching.plans import Call, Place, Plan
 from core.caching.recorder import Recorder, queryset_keys, sees_commits, written_keys
+from core.caching.sessions import Looked
 from core.keys.passing import finish
 from core.outage import guard
 
@@ -117,6 +119,7 @@ class Making:
         self._plan = plan
         self._written = written_keys()
         self._asked = Asked(call.view)
+        self._looked = Looked(call.request)
         self.recorder = self._recorder(found) if found.usable and sees_commits() else None
 
     def _recorder(self, found: Found) -> Recorder | None:
@@ -136,9 +139,18 @@ class Making:
         """Let a synchronous view make its answer, and keep it if that may be."""
         if self.recorder is None:
             return described(self._call.run(), self._plan)
-        with self.recorder.watching(), self._asked.watching():
+        with self.watching():
             response = self.finished(self._call.run())
         return self.kept(response)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Take note of what the view reads and asks, while it runs in this thread."""
+        if self.recorder is None:
+            yield
+            return
+        with self.recorder.watching(), self._asked.watching(), self._looked.watching():
+            yield
 
     def finished(self, response: Any) -> Any:
         """Render ``response``, with all that belongs to it, while it is watched what that reads."""
@@ -159,7 +171,7 @@ class Making:
         if recorder is None or entries.refusal(response, errors=plan.errors, shared=several) or not self._sound():
             return described(response, plan)
         # What the view varies on, before the headers that describe an answer to proxies.
-        vary = entries.varying(response, call.request.headers, plan.told_apart)
+        vary = entries.varying(self._varies_on(response), call.request.headers)
         entries.describe(response, shared=plan.shared)
         timeout = entries.lifetime(response, plan.timeout)
         entry = entries.keep(response, recorder.tokens, asks=self._asked.any, vary=vary)
@@ -168,6 +180,11 @@ class Making:
         if timeout != 0:
             guard.call(lambda: caches[place.alias].set(place.key, entries.encode(entry), timeout), None)
         return entries.give(entry, kept=False)
+
+    def _varies_on(self, response: Any) -> set[str]:
+        names = set(entries.vary_names(response)) - self._plan.told_apart
+        # A session holds more than who the user is. Whoever shares an answer has said that it does not matter.
+        return names | {"cookie"} if self._looked.looked and self._plan.one_caller else names
 
     def _sound(self) -> bool:
         recorder, request = self.recorder, self._call.request

@@ -77,8 +77,10 @@ def _sync(view: _View, options: Options) -> _View:
 def answer(call: Call, plan: Plan) -> Any:
     """Answer ``call`` from the cache, or make the answer and keep it."""
     found, response = _look(call, plan)
-    if response is not None or not found.usable:
-        return described(call.run(), plan) if response is None else response
+    if response is not None:
+        return response
+    if not (found.usable and call.fills):
+        return described(call.run(), plan)
     with turns.turn(caches[plan.place.alias], plan.place.key) as mine:
         if mine:
             return Making(call, plan, found).run()
@@ -108,8 +110,10 @@ def _async(view: _View, options: Options) -> _View:
 
 async def _answer_async(call: Call, plan: Plan) -> Any:
     found, response = await sync_to_async(_look)(call, plan)
-    if response is not None or not found.usable:
-        return described(await call.run(), plan) if response is None else response
+    if response is not None:
+        return response
+    if not (found.usable and call.fills):
+        return described(await call.run(), plan)
     store = caches[plan.place.alias]
     if not await sync_to_async(turns.claim)(store, plan.place.key):
         return await _others_answer(call, plan, store)
@@ -132,7 +136,7 @@ async def _make_async(call: Call, plan: Plan, found: Found) -> Any:
     making = await sync_to_async(Making)(call, plan, found)
     if making.recorder is None:
         return described(await call.run(), plan)
-    watching = making.recorder.watching()
+    watching = making.watching()
     await sync_to_async(watching.__enter__)()
     try:
         response = await call.run()

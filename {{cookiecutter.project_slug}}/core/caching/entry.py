@@ -4,6 +4,7 @@ An entry in the cache is one string of bytes: a line of JSON, then the body as i
 unpickled on the shared cache.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Collection, Mapping
@@ -24,8 +25,8 @@ _LEFT_OUT = frozenset({"set-cookie", "age", "date", "content-length"})
 class Head:
     """All of an answer but its body. ``versions`` are the tokens of the tables it was read from, by their keys.
 
-    ``made`` is when, in seconds since 1970. ``asks`` tells that its view asked an object permission. ``vary`` holds the
-    values, in the request it answered, of the headers that its ``Vary`` names and the key does not tell apart.
+    ``made`` is when, in seconds since 1970. ``asks`` tells that its view asked an object permission. ``vary`` holds
+    digests of the values, in the request it answered, of the headers that it varies on and the key does not tell apart.
     """
 
     status: int
@@ -117,14 +118,18 @@ def vary_names(response: Any) -> list[str]:
     return [name.strip().lower() for name in response.get("Vary", "").split(",") if name.strip()]
 
 
-def varying(response: Any, headers: Mapping[str, str], told_apart: Collection[str]) -> dict[str, str | None]:
-    """Return the values in ``headers`` of what ``response`` varies on and the key does not tell apart."""
-    return {name: headers.get(name) for name in vary_names(response) if name not in told_apart}
+def varying(names: Collection[str], headers: Mapping[str, str]) -> dict[str, str | None]:
+    """Return digests of the values in ``headers`` of the ``names``, which may be those of credentials."""
+    return {name: _digest(headers.get(name)) for name in names}
 
 
 def answers(head: Head, headers: Mapping[str, str]) -> bool:
     """Tell whether an entry with this ``head`` answers a request with these ``headers`` (RFC 9111, section 4.1)."""
-    return all(headers.get(name) == value for name, value in head.vary.items())
+    return all(_digest(headers.get(name)) == value for name, value in head.vary.items())
+
+
+def _digest(value: str | None) -> str | None:
+    return None if value is None else hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def describe(response: Any, *, shared: bool) -> None:

@@ -32,10 +32,11 @@ _TOLD_BY: Mapping[str, tuple[type[bits.KeyBitBase], ...]] = {
     "accept": (bits.FormatKeyBit, bits.MediaTypeKeyBit),
     "accept-language": (bits.LanguageKeyBit,),
     "host": (bits.LocationKeyBit,),
-    "authorization": (bits.UserKeyBit,),
-    "cookie": (bits.UserKeyBit,),
 }
-"""Headers, and the bits that tell apart what comes of them."""
+"""Headers, and the bits that tell apart all that comes of them.
+
+Cookies and credentials are not among them: a view that says it varies on them may look at more than at the user.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +60,11 @@ class Call:
     def action(self) -> tuple[type, Callable[..., Any]]:
         """What stands for this action of this view, in this process."""
         return (type(self.view), self.method)
+
+    @property
+    def fills(self) -> bool:
+        """Whether the answer may be kept: what answers GET may leave the body out where it is asked by HEAD."""
+        return self.request.method != "HEAD" or getattr(self.method, "__name__", "") == "head"
 
     def run(self) -> Any:
         """Call the view with what it was called with; make answers of errors that are to be kept."""

@@ -24,9 +24,9 @@ def coverage_now() -> dict[str, Any]:
     return coverage({using: log.end(using) for using in log.aliases()})
 
 
-def covers(covered: Coverage, using: str, number: int | None) -> bool:
-    """Tell whether the entry ``number`` is in ``covered``. One without a number never is."""
-    if number is None or using not in covered:
+def covers(covered: Coverage, using: str, number: int) -> bool:
+    """Tell whether the entry ``number`` is in ``covered``."""
+    if using not in covered:
         return False
     last, missing = covered[using]
     return number <= last and number not in missing

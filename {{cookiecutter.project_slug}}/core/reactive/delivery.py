@@ -81,7 +81,8 @@ class Post:
                 tasks.create_task(housekeeping.keep_house(self.registry.subscribers, threads))
         finally:
             self._wanted = None
-            await asyncio.to_thread(threads.shutdown, cancel_futures=True)
+            with contextlib.suppress(RuntimeError):  # at the end of the interpreter, which waits for them itself
+                await asyncio.to_thread(threads.shutdown, cancel_futures=True)
 
     async def _catch_up_for_ever(self, threads: Executor) -> None:
         assert self._wanted is not None  # noqa: S101 - set by run

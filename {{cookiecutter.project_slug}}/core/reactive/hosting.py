@@ -5,6 +5,7 @@ started by ``WorkerConsumer`` (in ``runworker``) or by ``manage.py observerworke
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -130,7 +131,8 @@ class _Shift:
         finally:
             for task in self.held.values():
                 task.cancel()
-            await asyncio.to_thread(_shut, looking, evaluating)
+            with contextlib.suppress(RuntimeError):  # at the end of the interpreter, which waits for them itself
+                await asyncio.to_thread(_shut, looking, evaluating)
 
     def _look(self, room: int, leases: list[str]) -> tuple[list[Claim], float | None]:
         try:

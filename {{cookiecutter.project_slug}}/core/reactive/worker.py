@@ -12,6 +12,7 @@ marked as due lies in the database, where whoever is free takes it. So nothing d
 
 import logging
 import time
+import uuid
 from collections import deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -44,10 +45,10 @@ BOOKMARK_INTERVAL: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An entry of the log, or changes that came without one."""
+    """An entry of the log of a database, or changes that came without one, numbered by the worker that heard them."""
 
     using: str
-    number: int | None
+    number: int
     at: float
     changes: list[Change]
 
@@ -74,6 +75,8 @@ class Worker:
         self._fresh: list[Heard] = []  # heard, and not yet matched
         self._renewed: set[str] = set()  # observers with a new answer, not yet matched with what was heard
         self._told: deque[list[Change]] = deque()
+        self._name = f"told {uuid.uuid4().hex}"  # stands for the alias of a database where there is no log
+        self._count = 0
         self._looked_at = 0.0
         self._look_at_all = 0.0
         self._bookmark_at = 0.0
@@ -104,12 +107,13 @@ class Worker:
     def _read(self) -> None:
         now = time.monotonic()
         while self._told:
-            self._take(Heard("", None, now, self._told.popleft()))
+            self._count += 1
+            self._take(Heard(self._name, self._count, now, self._told.popleft()))
         for using in log.aliases():
             self._read_log(using, now)
         while self._heard and (self._heard[0].at < now - MEMORY or len(self._heard) > MOST_REMEMBERED):
             old = self._heard.popleft()
-            if old.number is not None:
+            if old.using != self._name:
                 self._floors[old.using] = max(self._floors.get(old.using, 0), old.number)
 
     def _read_log(self, using: str, now: float) -> None:
@@ -247,7 +251,7 @@ class Worker:
 
     def claim(self, limit: int) -> list["Claim"]:
         """Take at most ``limit`` observers that are due."""
-        covered = coverage(self._positions)
+        covered = coverage(self._positions) | {self._name: [self._count, []]}
         return [Claim(row, covered) for row in store.claim(limit)]
 
     def work(self) -> int:

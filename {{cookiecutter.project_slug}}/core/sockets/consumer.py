@@ -51,6 +51,8 @@ class SocketConsumer:
     """What the caller came by; None if anonymous. The keeper closes the socket when it holds no longer."""
     closing: bool
     """Whether the socket is being closed, or is closed: nothing goes out any more."""
+    barred: bool
+    """Whether its caller has lost the right to be here: what has not gone out yet does not."""
 
     @classmethod
     def as_asgi(cls, **attributes: Any) -> Application:
@@ -83,7 +85,7 @@ class SocketConsumer:
     def refused(self, status: int, sentence: str, text: str | None) -> None:
         """Tell the client that a message was not taken: ``status`` as in HTTP, ``sentence`` for a person to read.
 
-        ``text`` is the message, as far as it could be read.
+        ``text`` is the message, None if it was binary.
         """
         del text
         self.offer(json.dumps({"errors": [sentence], "response_status": status}))
@@ -95,8 +97,10 @@ class SocketConsumer:
 
         A client that is sent more per interval than it may be is closed with 4408 instead.
         """
-        if self.closing:
+        if self.closing or self.barred:
             return
+        if not text.isascii():
+            text = sendable(text)
         size = len(text) if text.isascii() else len(text.encode())
         limits = core_settings.SOCKETS
         spent = self._allowance.spend(size, self._waiting, time.monotonic(), limits.PING_INTERVAL)
@@ -126,13 +130,21 @@ class SocketConsumer:
         """The task that sends what was offered, while there is something to send."""
         return self._writer
 
+    def bar(self) -> None:
+        """Send its caller, who has lost the right to be here, nothing from now on, and close. From any thread."""
+        self.barred = True
+        try:
+            self.loop.call_soon_threadsafe(self.close, CloseCode.NOT_AUTHENTICATED)
+        except RuntimeError:
+            logger.debug("A socket to be closed found its loop closed.")
+
     # --- The connection ---
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection to its end."""
         self.scope, self._send = scope, send
         self.loop = asyncio.get_running_loop()
-        self.closing = False
+        self.closing = self.barred = False
         self._outbox: deque[tuple[dict[str, Any], int]] = deque()
         self._waiting = 0
         self._allowance = Allowance()
@@ -181,7 +193,7 @@ class SocketConsumer:
         if text is None:
             self.refused(BAD_REQUEST, "Send text: binary messages are not understood.", None)
         elif len(text) > limit or (not text.isascii() and len(text.encode(errors="replace")) > limit):
-            self.refused(TOO_LARGE, f"The message is too large: at most {limit} bytes are taken.", text[:limit])
+            self.refused(TOO_LARGE, f"The message is too large: at most {limit} bytes are taken.", text)
         elif (pong := answer_to_ping(text)) is not None:
             self.offer(pong)
         else:
@@ -195,9 +207,8 @@ class SocketConsumer:
         if self._rate.take(now):
             return True
         if self._patience.take(now):
-            limit = core_settings.SOCKETS.MAX_MESSAGE_SIZE
             sentence = f"Too many messages: at most {rate:g} a second are taken. Send this one again later."
-            self.refused(TOO_MANY, sentence, text and text[:limit])
+            self.refused(TOO_MANY, sentence, text)
         else:
             logger.info("A socket was closed: its client sent too many messages.")
             self.close(CloseCode.FLOODING)
@@ -220,6 +231,11 @@ class SocketConsumer:
             self._outbox.clear()
         finally:
             self._writer = None
+
+
+def sendable(text: str) -> str:
+    """Return ``text`` with a question mark for each lone half of a surrogate pair: JSON may name one, UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
 
 
 def answer_to_ping(text: str) -> str | None:

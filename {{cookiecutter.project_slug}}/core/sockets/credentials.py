@@ -7,9 +7,12 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from rest_framework.authtoken.models import Token
+
+from core.callers import CallerGoneError, User
 
 BLOCK: Final = 500
 """Rows asked for in one query: below every database's limit of parameters."""
@@ -33,8 +36,15 @@ def credential_of(scope: Mapping[str, Any]) -> Credential | None:
     return Credential("session", scope["session"].session_key or "", str(user.pk))
 
 
-def lost(credentials: Collection[Credential]) -> set[Credential]:
-    """Return those of ``credentials`` that hold no longer.
+class Rights(NamedTuple):
+    """What the database says of some credentials now: active users by key, and the credentials that hold no longer."""
+
+    users: Mapping[str, AbstractBaseUser]
+    lost: frozenset[Credential]
+
+
+def rights_of(credentials: Collection[Credential]) -> Rights:
+    """Look up whether ``credentials`` hold.
 
     A session holds until it ends or is logged out, or the password is changed; a token until it is deleted; both as
     long as the user is there and active. Costs a query for each kind and each 500 of them. Sessions that are not kept
@@ -43,17 +53,30 @@ def lost(credentials: Collection[Credential]) -> set[Credential]:
     users = _active_users({each.user_pk for each in credentials})
     sessions = _sessions({each.key for each in credentials if each.kind == "session"})
     tokens = _owners({each.key for each in credentials if each.kind == "token"})
-    gone = set()
+    lost = set()
     for each in credentials:
         user = users.get(each.user_pk)
         if user is None:
-            gone.add(each)
+            lost.add(each)
         elif each.kind == "token":
             if tokens.get(each.key) != each.user_pk:
-                gone.add(each)
+                lost.add(each)
         elif not _is_of(sessions.get(each.key, {}), user):
-            gone.add(each)
-    return gone
+            lost.add(each)
+    return Rights(users, frozenset(lost))
+
+
+def user_of(credential: Credential | None) -> User:
+    """Return the user as the database has them now, for whom ``credential`` speaks: two queries, or none for nobody.
+
+    Raises ``CallerGoneError`` if it holds no longer.
+    """
+    if credential is None:
+        return AnonymousUser()
+    users, lost = rights_of([credential])
+    if lost:
+        raise CallerGoneError(f"The {credential.kind} of user {credential.user_pk} holds no longer.")
+    return users[credential.user_pk]
 
 
 def _is_of(session: Mapping[str, Any], user: AbstractBaseUser) -> bool:

@@ -15,7 +15,7 @@ from django.conf import settings
 from core.changes import Change
 from core.conf import core_settings
 from core.sockets.codes import CloseCode
-from core.sockets.credentials import lost
+from core.sockets.credentials import rights_of
 
 if TYPE_CHECKING:
     from core.sockets.consumer import SocketConsumer
@@ -48,6 +48,10 @@ class Keeper:
     def discard(self, socket: "SocketConsumer") -> None:
         """Cease to."""
         self._open.discard(socket)
+
+    def open(self) -> "list[SocketConsumer]":
+        """Return the sockets that are open now."""
+        return list(self._open)
 
     def check_soon(self) -> None:
         """Have everybody's rights checked as soon as may be, if the server runs."""
@@ -88,9 +92,9 @@ class Keeper:
         credentials = {socket.credential for socket in self._open if socket.credential is not None}
         if not credentials:
             return
-        gone = await database_sync_to_async(lost)(credentials)
+        gone = (await database_sync_to_async(rights_of)(credentials)).lost
         for socket in [socket for socket in self._open if socket.credential in gone]:
-            socket.close(CloseCode.NOT_AUTHENTICATED)
+            socket.bar()
 
     async def close_all(self) -> None:
         """Close every socket because the server shuts down, and wait a moment for the closes to leave."""
@@ -108,9 +112,15 @@ class Keeper:
         if any(_concerns_rights(change) for change in changes):
             self.check_soon()
 
-    def on_logout(self, **_: Any) -> None:
-        """Look at once when somebody has logged out: sessions are not in the change stream."""
-        self.check_soon()
+    def on_logout(self, request: Any = None, **_: Any) -> None:
+        """Bar the sockets of a session that is logged out, at once: sessions are not in the change stream.
+
+        Django tells of a logout before it deletes the session, so that to look would be too early.
+        """
+        key = getattr(getattr(request, "session", None), "session_key", None)
+        for socket in self.open() if key else ():
+            if (held := socket.credential) is not None and held.kind == "session" and held.key == key:
+                socket.bar()
 
 
 def _concerns_rights(change: Change) -> bool:

@@ -58,6 +58,41 @@ class TestInABatch:
         assert api.get(url).json()["question_text"] == "Tea or coffee?"
         assert Question.objects.get().question_text == "Tea or coffee?"
 
+    def test_tags_are_conditions_in_an_atomic_batch_too(self, api, batch, question):
+        """The tag of what is not committed yet is that of the row as the batch has made it."""
+        url = f"/api/questions/{question.pk}/"
+
+        def change(name, text):
+            headers = {"If-Match": f"{{result={name}:$headers.ETag}}"}
+            return {"method": "PATCH", "relative_url": url, "headers": headers, "body": {"question_text": text}}
+
+        read = {"method": "GET", "relative_url": url, "name": "read"}
+        first = {**change("read", "First?"), "name": "first"}
+        results = batch(read, first, change("first", "Second?"), atomic=True)
+        assert [code for code, _ in results] == [200, 200, 200]
+        tag = api.get(url)["ETag"]
+        assert api.get(url).json()["question_text"] == "Second?"
+        results = batch(read, first, change("read", "Third?"), atomic=True)
+        assert [code for code, _ in results] == [424, 424, 412]
+        assert api.get(url)["ETag"] == tag
+
+    def test_bulk_verbs_take_effect_with_the_atomic_batch_or_not_at_all(self, api, batch, question):
+        url = f"/api/questions/{question.pk}/choices/"
+        header = {"X-BULK-OPERATION": "true"}
+        items = [
+            {"method": "POST", "relative_url": url, "body": [{"choice_text": "Water"}, {"choice_text": "Juice"}]},
+            {"method": "PATCH", "relative_url": url, "headers": header, "body": {"choice_text": "Same"}},
+            {"method": "GET", "relative_url": url},
+        ]
+        before = api.get(url).content
+        results = batch(*items, {"method": "GET", "relative_url": "/api/questions/0/"}, atomic=True)
+        assert [code for code, _ in results] == [424, 424, 424, 404]
+        assert api.get(url).content == before
+        results = batch(*items, atomic=True)
+        assert [code for code, _ in results] == [201, 204, 200]
+        for shown in (results[2][1], api.get(url).json()):
+            assert [row["choice_text"] for row in shown["results"]] == ["Same"] * 4
+
     def test_bulk_verbs_and_nested_routes_work(self, batch, question):
         url = f"/api/questions/{question.pk}/choices/"
         header = {"X-BULK-OPERATION": "true"}

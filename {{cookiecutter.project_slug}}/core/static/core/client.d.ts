@@ -36,12 +36,12 @@ export declare const CloseCode: Readonly<{
 export type Row = Record<string, unknown>;
 export type Key = string | number;
 
-/** `connecting`: joining, or lost a moment ago. `live`: all is up to date. `offline`: tried and failed, trying again. */
+/** `connecting`: joining, or just lost. `live`: all is up to date. `offline`: tried and failed, trying again. */
 export type State = "connecting" | "live" | "offline";
 
 /** A request that failed. */
 export declare class LiveError extends Error {
-  constructor(message: string, options?: Partial<Pick<LiveError, "status" | "code" | "errors" | "retryAfter">>);
+  constructor(message: string, options?: Partial<Pick<LiveError, "status" | "code" | "errors" | "retryAfter" | "cause">>);
   name: "LiveError";
   /** The status of the answer; 0 where none came. */
   status: number;

@@ -62,8 +62,8 @@ const REPEATABLE = new Set([Action.RETRIEVE, Action.LIST, Action.SUBSCRIBE, Acti
 
 /** A request that failed. `status` is 0 where no answer came; `code` then says why. */
 export class LiveError extends Error {
-  constructor(message, { status = 0, code = "refused", errors = null, retryAfter = 0 } = {}) {
-    super(message);
+  constructor(message, { status = 0, code = "refused", errors = null, retryAfter = 0, cause } = {}) {
+    super(message, { cause });
     this.name = "LiveError";
     this.status = status;
     this.code = code;
@@ -637,7 +637,9 @@ class Requests {
       this.#send(waiting.message);
     }
     const subscriptions = [...this.#subscriptions.values()];
-    const renewed = subscriptions.map(({ stream, data }) => renew(stream, data).catch((error) => this.#forget(stream, data, error)));
+    const renewed = subscriptions.map(({ stream, data }) =>
+      renew(stream, data).catch((error) => this.#forget(stream, data, error)),
+    );
     return Promise.all(renewed).then(() => new Set(subscriptions.map(({ stream }) => stream)));
   }
 
@@ -844,7 +846,8 @@ export class Live extends Emitter {
       return await readAnswer(await send(target.href, { ...init, signal: abort.signal }));
     } catch (cause) {
       if (late) throw new LiveError(`${target.pathname} did not answer in time.`, { code: "timeout" });
-      throw new LiveError(`${target.pathname} was not reached.`, { code: signal?.aborted ? "closed" : "network", cause });
+      const code = signal?.aborted ? "closed" : "network";
+      throw new LiveError(`${target.pathname} was not reached.`, { code, cause });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);

@@ -30,8 +30,10 @@ const shown = new Map();
 function show(questions, change) {
   const keys = new Set(questions.map(({ id }) => `${id}`));
   const gone = [...cards.keys()].filter((key) => !keys.has(key));
-  const moves = gone.length > 0 || [...list.querySelectorAll("article")].some((card, place) => keyOf(card) !== `${questions[place]?.id}`);
-  const places = new Map(moves || keys.size > cards.size ? [...cards.values()].map((card) => [card, card.getBoundingClientRect()]) : []);
+  // Measuring costs a layout: only where something comes, goes or moves.
+  const order = [...list.querySelectorAll("article")].map(keyOf);
+  const stays = order.length === keys.size && [...keys].every((key, place) => key === order[place]);
+  const places = new Map(stays ? [] : [...cards.values()].map((card) => [card, card.getBoundingClientRect()]));
   for (const key of gone) {
     cards.get(key).remove();
     cards.delete(key);

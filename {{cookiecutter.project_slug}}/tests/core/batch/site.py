@@ -5,7 +5,7 @@ import hashlib
 import threading
 import time
 
-from django.contrib.auth import login
+from django.contrib.auth import login, logout
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.http import FileResponse, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
@@ -166,6 +166,17 @@ def log_in(request):
     return HttpResponse("in")
 
 
+@csrf_exempt
+def log_out(request):
+    logout(request)
+    return HttpResponse("out")
+
+
+def remember(request):
+    request.session["seen"] = [*request.session.get("seen", []), request.GET["what"]]
+    return JsonResponse(request.session["seen"], safe=False)
+
+
 def plain_post(request):
     return HttpResponse("posted")
 
@@ -278,6 +289,8 @@ urls = [
             "half",
             "cookies",
             "log_in",
+            "log_out",
+            "remember",
             "plain_post",
             "tag",
             "careless",

@@ -36,6 +36,24 @@ class TestLimits:
         assert "at most 1000 bytes" in response.json()["batch"][0]
         assert served.calls == []
 
+    def test_a_file_is_not_sent_again_and_again_in_one_item(self, api, served, settings):
+        """It came once, and would be read as often as it is attached."""
+        settings.CORE = {"BATCH": {"MAX_BODY_SIZE": 5000}}
+
+        def send(*items):
+            file = SimpleUploadedFile("a", b"x" * 1000)
+            return api.post("/api/batch/", {"batch": json.dumps(items), "a": file}, format="multipart")
+
+        many = {f"f{number}": "a" for number in range(6)}
+        response = send(get("/echo/"), write("/echo/", attached_files=many))
+        assert response.status_code == 400
+        message = "An item has at most 5000 bytes of files; these have 6000."
+        assert response.json() == {"batch": [{}, {"attached_files": [message]}]}
+        assert served.calls == []
+        enough = dict(list(many.items())[:5])
+        response = send(write("/echo/", attached_files=enough), write("/echo/", attached_files=enough))
+        assert [each["code"] for each in response.json()] == [200, 200]
+
 
 class TestWhatMayNotBeBatched:
     @pytest.mark.parametrize(

@@ -253,6 +253,23 @@ class TestLikeOneByOne:
         assert echoed["headers"]["Traceparent"] == "00-1-2-03"
         assert not {"If-None-Match", "Accept", "Content-Length", "Content-Type"} & set(echoed["headers"])
 
+    def test_it_is_as_secure_as_the_batch(self, api, post, served, settings):
+        """By the connection, or by what the proxy says; never by an item."""
+        items = json.dumps({"batch": [get("/echo/")]})
+        sent = {"data": items, "content_type": "application/json"}
+        (result,) = api.post("/api/batch/", secure=True, **sent).json()
+        assert json.loads(result["body"])["secure"] is True
+        assert json.loads(result["body"])["url"].startswith("https://")
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_PROTO", "https")
+        assert post(get("/echo/"), headers={"X-Proto": "https"}).json(0)["secure"] is True
+        assert post(get("/echo/")).json(0)["secure"] is False
+        response = api.post(
+            "/api/batch/",
+            json.dumps({"batch": [get("/echo/", headers={"X-Proto": "https"})]}),
+            content_type="application/json",
+        )
+        assert response.status_code == 400
+
     def test_it_has_nothing_of_its_siblings(self, post, served):
         """At the peer a header of one item stayed for all that followed."""
         results = post(
@@ -277,6 +294,23 @@ class TestLikeOneByOne:
         assert results.json(1)["user"] == ""
         assert "sessionid" in results.response.cookies
         assert client.get("/echo/").json()["user"] == "author"
+
+    @pytest.mark.parametrize("engine", ["db", "signed_cookies"])
+    @pytest.mark.parametrize("every", [False, True])
+    def test_the_session_is_as_the_items_have_left_it(self, client, post, served, author, settings, engine, every):
+        """Also where every request saves its session, and the one of the batch was loaded before them."""
+        settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+        settings.SESSION_SAVE_EVERY_REQUEST = every
+        client.get("/remember/?what=a")
+        post(write("/log_in/"), client=client)
+        assert client.get("/echo/").json()["user"] == "author"
+        post({"method": "POST", "relative_url": "/remember/?what=b"}, client=client)
+        seen = client.get("/remember/?what=c").json()
+        assert seen == ["a", "b", "c"]
+        assert post(get("/echo/"), client=client).json(0)["user"] == "author"
+        assert post(write("/log_out/"), client=client).codes == [200]
+        assert client.get("/echo/").json()["user"] == ""
+        assert client.get("/remember/?what=d").json() == ["d"]
 
     def test_the_full_url_of_an_item_has_its_query(self, post, served):
         assert post(get("/echo/?a=1&b=%20")).json(0)["url"] == "http://testserver/echo/?a=1&b=%20"

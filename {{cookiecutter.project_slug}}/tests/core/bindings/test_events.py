@@ -478,7 +478,7 @@ class TestSight:
             author.is_active = False
             await author.asave()
             await question.asave()
-            assert await ws.events() == []
+            assert await ws.close_code() == CloseCode.NOT_AUTHENTICATED
 
     async def test_more_keys_than_may_be_remembered_are_not(self, question, bindings_settings):
         bindings_settings(MAX_TRACKED=1)
@@ -598,6 +598,7 @@ class Listener:
     """A socket that is nothing but a list."""
 
     closing = False
+    credential = None
 
     def __init__(self):
         self.loop = asyncio.get_running_loop()
@@ -655,12 +656,12 @@ class TestCost:
         await asyncio.to_thread(dispatcher.wait_until_idle, 10)
         assert len(dispatcher) == 0
 
-    async def test_a_known_caller_costs_one_query_more(self, question, author, queries):
+    async def test_a_known_caller_costs_two_queries_more(self, question, author, queries):
         async with socket(author) as ws:
             await subscribed(ws, "questions")
             await question.asave()
             await ws.events()
-            assert [len(each) for each in queries] == [3]  # five are the most that there may be
+            assert [len(each) for each in queries] == [4]  # the user and the session; five are the most there may be
 
     async def test_who_only_hears_of_deletions_costs_no_rendering(self, question, queries, monkeypatch):
         from polls.serializers import QuestionSerializer

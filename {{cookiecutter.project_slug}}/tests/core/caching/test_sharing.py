@@ -9,7 +9,8 @@ from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.test import Client
-from django.utils import translation
+from django.urls import path
+from django.utils import timezone, translation
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
 from rest_framework.decorators import api_view, authentication_classes, permission_classes, renderer_classes
@@ -18,9 +19,11 @@ from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.test import APIClient
+from rest_framework.throttling import AnonRateThrottle
+from rest_framework.versioning import QueryParameterVersioning, URLPathVersioning
 from rest_framework.views import APIView
 
-from core.caching import CacheResponseMixin, cache_response
+from core.caching import CacheResponseMixin, EarlyAnswersMixin, cache_response
 from core.caching.plans import PREFIX
 from core.keys import KeyConstructor, bits
 from tests.caching_app.api import Books, CachedBooks, IsOwner
@@ -140,6 +143,128 @@ def test_what_a_request_asks_for_is_what_it_gets(api, use, one, other):
     assert second.content != first
 
 
+def test_the_arguments_of_the_url_and_the_version_are_told_apart(serve):
+    def version(versioning):
+        class View(APIView):
+            permission_classes = (AllowAny,)
+            versioning_class = versioning
+
+            @cache_response()
+            def get(self, request, *args, **kwargs):
+                return Response([request.version, *args, kwargs])
+
+        return View.as_view()
+
+    serve(
+        [
+            path("places/<str:country>/<int:number>/", version(None)),
+            path("asked/", version(QueryParameterVersioning)),
+            path("<str:version>/path/", version(URLPathVersioning)),
+        ]
+    )
+    urls = ("/places/a/1/", "/places/a/2/", "/places/b/1/", "/asked/?version=1", "/asked/?version=2")
+    seen = set()
+    for url in (*urls, "/v1/path/", "/v2/path/"):
+        first = APIClient().get(url)
+        assert not hit(first)
+        assert hit(again := APIClient().get(url))
+        assert again.content == first.content
+        seen.add(first.content)
+    assert len(seen) == 7
+
+
+def test_the_version_counts_where_only_a_header_names_it(use):
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        def determine_version(self, request, *args, **kwargs):
+            return request.headers["X-Version"], None
+
+        @cache_response()
+        def get(self, request):
+            return Response(request.version)
+
+    use(view=View.as_view())
+    for version in ("1", "2"):
+        assert APIClient().get("/view/", headers={"X-Version": version}).json() == version
+        assert hit(APIClient().get("/view/", headers={"X-Version": version}))
+
+
+def in_a_zone(get_response):
+    """Middleware that activates the caller's time zone."""
+
+    def middleware(request):
+        with timezone.override(request.headers.get("X-Zone", "UTC")):
+            return get_response(request)
+
+    return middleware
+
+
+def test_the_time_zone_that_is_active_is_told_apart(use, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.in_a_zone"]
+    use(zone=view_of(lambda request: Response(timezone.get_current_timezone_name())))
+    for zone in ("Europe/Berlin", "Asia/Tokyo"):
+        assert APIClient().get("/zone/", headers={"X-Zone": zone}).json() == zone
+        assert hit(APIClient().get("/zone/", headers={"X-Zone": zone}))
+
+
+def put_into_the_basket(request):
+    request.session["basket"] = request.GET["what"]
+    return HttpResponse()
+
+
+def basket(request):
+    return HttpResponse(request.session.get("basket", "nothing"))
+
+
+@pytest.mark.parametrize("engine", ["db", "cache"])
+@pytest.mark.parametrize("kind", ["function", "view", "early", "later"])
+def test_who_has_no_name_is_not_shown_the_session_of_another(use, settings, engine, kind):
+    """All visitors are the same user: none. What a view finds in the session is for that session all the same."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        @cache_response()
+        def get(self, request):
+            return basket(request)
+
+    class Early(EarlyAnswersMixin, View):
+        pass
+
+    @cache_response()
+    async def later(request):
+        return HttpResponse(await request.session.aget("basket", "nothing"))
+
+    views = {"function": cache_response()(basket), "view": View.as_view(), "early": Early.as_view(), "later": later}
+    use(basket=views[kind], put=put_into_the_basket)
+    one, other = Client(), Client()
+    for browser, what in ((one, "apples"), (other, "pears")):
+        browser.get(f"/put/?what={what}")
+        for _ in range(2):
+            assert browser.get("/basket/").content == what.encode()
+        assert hit(browser.get("/basket/"))
+    assert Client().get("/basket/").content == b"nothing"
+    assert one.get("/basket/").content == b"apples"
+
+
+def test_what_is_shared_may_look_into_the_session(use, settings):
+    """Who says that an answer is the same for all is taken at their word."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+
+    @cache_response(shared=True)
+    def view(request):
+        request.session.get("basket")
+        return HttpResponse("x")
+
+    use(view=view, put=put_into_the_basket)
+    one, other = Client(), Client()
+    one.get("/put/?what=apples")
+    one.get("/view/")
+    assert hit(other.get("/view/"))
+
+
 def test_the_browsable_api_is_made_for_each_visitor(api, use, shelf):
     class Pages(CachedBooks):
         renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
@@ -250,13 +375,25 @@ def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips
         return standing(self, key, value, timeout, **kwargs)
 
     monkeypatch.setattr(backend, "set", set_)
-    shared = cache_response(key_func=KeyConstructor())  # one decorator, two views
+    decorator = cache_response("keeps")
+
+    def sharing(seconds):
+        """Two views under one decorator: at the peer the first one's timeout served both."""
+
+        class View(APIView):
+            permission_classes = (AllowAny,)
+            keeps = seconds
+
+            @decorator
+            def get(self, request):
+                return Response(seconds)
+
+        return View.as_view()
 
     class Short(CachedBooks):
         list_cache_timeout = 60
         object_cache_timeout = 30
 
-    assert shared
     book = Book.objects.create(title="Emma")
     use(
         books=CachedBooks,
@@ -265,10 +402,12 @@ def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips
         ever=view_of(lambda request: Response(2), timeout=None),
         age=view_of(with_header(Cache_Control="max-age=9")),
         never=view_of(lambda request: Response(3), timeout=0),
+        one=sharing(11),
+        two=sharing(22),
     )
-    for url in ("/books/", "/short/", f"/short/{book.pk}/", "/long/", "/ever/", "/age/", "/never/"):
+    for url in ("/books/", "/short/", f"/short/{book.pk}/", "/long/", "/ever/", "/age/", "/never/", "/one/", "/two/"):
         api.get(url)
-    assert kept == [3600, 60, 30, 900, None, 9]
+    assert kept == [3600, 60, 30, 900, None, 9, 11, 22]
 
 
 def test_another_cache_may_be_named(api, use, settings, shelf):
@@ -279,6 +418,54 @@ def test_another_cache_may_be_named(api, use, settings, shelf):
     assert hit(api.get("/special/"))
     City.objects.create(name="new")
     assert api.get("/special/").json() == 1
+
+
+def test_the_cache_may_be_named_in_the_settings_and_be_a_dummy(api, use, settings, shelf):
+    """As the document has it for test suites: nothing is kept, and versions stay where they are."""
+    dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    settings.CACHES = {**settings.CACHES, "special_cache": dummy}
+    use(books=CachedBooks, own=view_of(lambda request: Response(1), cache="default"))
+    settings.CORE = {"CACHING": {"DEFAULT_USE_CACHE": "special_cache"}}
+    for _ in range(2):
+        assert not hit(api.get("/books/"))
+    api.get("/own/")
+    assert hit(api.get("/own/"))
+    settings.CORE = {}
+    api.get("/books/")
+    assert hit(api.get("/books/"))
+
+
+def test_a_key_function_is_given_the_arguments_of_the_url(serve):
+    """All five that the document names, and two calls with the same key share their answer."""
+    seen = []
+
+    def calculate_cache_key(view_instance, view_method, request, args, kwargs):
+        seen.append((type(view_instance).__name__, view_method.__name__, request.path, args, kwargs))
+        return f"{len(args)}.{len(kwargs)}"
+
+    view = view_of(lambda request: Response(request.path), timeout=60 * 15, key_func=calculate_cache_key)
+    serve([path("cities/<str:country>/<int:number>/", view)])
+    assert APIClient().get("/cities/it/1/").json() == "/cities/it/1/"
+    assert hit(response := APIClient().get("/cities/fr/2/"))
+    assert response.json() == "/cities/it/1/"
+    assert seen == [
+        ("View", "get", "/cities/it/1/", (), {"country": "it", "number": 1}),
+        ("View", "get", "/cities/fr/2/", (), {"country": "fr", "number": 2}),
+    ]
+
+
+def test_an_exception_that_is_no_answer_is_not_kept(use):
+    """Django makes the 500 of it outside of the view; ``cache_errors`` keeps the answers that DRF makes."""
+    calls = []
+
+    def fails(request):
+        calls.append(1)
+        raise RuntimeError("500 error comes from here")
+
+    use(view=view_of(fails, cache_errors=True))
+    client = Client(raise_request_exception=False)
+    assert [client.get("/view/").status_code for _ in range(2)] == [500, 500]
+    assert len(calls) == 2
 
 
 def test_key_functions_of_every_kind(api, use, shelf):
@@ -338,6 +525,32 @@ def test_permissions_and_throttles_are_asked_on_a_hit(api, use, shelf, author):
     assert hit(api.get("/books/"))
     api.force_authenticate(None)
     assert api.get("/books/").status_code == 401
+
+
+def test_a_hit_costs_the_authentication_and_nothing_else(use, shelf, author, django_assert_num_queries):
+    class Private(CachedBooks):
+        permission_classes = (IsAuthenticated,)
+        authentication_classes = (TokenAuthentication,)
+
+    use(books=Private)
+    client = APIClient(headers={"Authorization": f"Token {Token.objects.create(user=author).key}"})
+    for url in ("/books/", f"/books/{shelf[0].pk}/"):
+        client.get(url)
+        with django_assert_num_queries(1):
+            assert hit(client.get(url))
+
+
+def test_a_hit_is_counted_by_throttles(api, use, shelf):
+    class Twice(AnonRateThrottle):
+        scope = "twice"
+        rate = "2/min"
+
+    class Counted(CachedBooks):
+        throttle_classes = (Twice,)
+
+    use(books=Counted)
+    assert [api.get("/books/").status_code for _ in range(3)] == [200, 200, 429]
+    assert api.get("/books/", REMOTE_ADDR="10.0.0.1")["Age"]
 
 
 def test_of_ten_misses_at_once_one_makes_the_answer(use, shelf):
@@ -429,6 +642,53 @@ def test_a_decorator_around_a_whole_view_keeps_callers_and_formats_apart(use, au
     # A token that is taken back is no key to what was kept.
     Token.objects.filter(user=author).delete()
     assert client.get("/whoami/", HTTP_AUTHORIZATION=tokens[0]).status_code == 401
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_answer_to_head_is_no_answer_to_get(use, transactional_db, whole):
+    """A view may leave the body out where it is asked by HEAD."""
+
+    def answered(request):
+        return HttpResponse("" if request.method == "HEAD" else "body")
+
+    use(view=cache_response()(answered) if whole else view_of(answered))
+    client = Client()
+    for _ in range(2):
+        assert not hit(client.head("/view/"))
+    assert client.get("/view/").content == b"body"
+    assert hit(client.get("/view/"))
+    assert hit(client.head("/view/"))
+
+
+@pytest.mark.parametrize("header", ["Cookie", "Authorization"])
+def test_a_view_that_varies_on_credentials_may_look_at_more_than_the_user(use, header, monkeypatch):
+    """The bit for the user stands for neither; and what the header said is in no cache."""
+    written = []
+    backend = type(cache._connections[cache._alias])
+    standing = backend.set
+
+    def set_(self, key, value, *args, **kwargs):
+        written.append(value)
+        return standing(self, key, value, *args, **kwargs)
+
+    monkeypatch.setattr(backend, "set", set_)
+    key = f"HTTP_{header.upper()}"
+
+    class View(APIView):
+        permission_classes = (AllowAny,)
+        authentication_classes = ()
+
+        @cache_response()
+        def get(self, request):
+            return HttpResponse(request.META[key][-4:], headers={"Vary": header})
+
+    use(echo=View.as_view())
+    client = Client()
+    for value in ("secret=dark", "secret=pale"):
+        assert client.get("/echo/", **{key: value}).content == value[-4:].encode()
+        assert hit(client.get("/echo/", **{key: value}))
+    assert written
+    assert not any(b"secret" in value for value in written if isinstance(value, bytes))
 
 
 @pytest.mark.parametrize("header", ["Accept", "Accept-Language", "X-Tenant", "Cookie"])

@@ -10,9 +10,27 @@ from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from core.caching import cache_response
-from core.etags import APIETAGProcessor, PreconditionRequiredException, api_etag, etag
+from core.etags import (
+    APIDestroyETAGMixin,
+    APIETAGProcessor,
+    APIListETAGMixin,
+    APIReadOnlyETAGMixin,
+    APIRetrieveETAGMixin,
+    APIUpdateETAGMixin,
+    DestroyETAGMixin,
+    ETAGProcessor,
+    ListETAGMixin,
+    PreconditionRequiredException,
+    ReadOnlyCacheResponseAndETAGMixin,
+    ReadOnlyETAGMixin,
+    RetrieveETAGMixin,
+    UpdateETAGMixin,
+    api_etag,
+    etag,
+)
 from core.keys import KeyConstructor, bits, default_api_object_etag_func, default_object_etag_func
 from tests.caching_app.api import Books, BookSerializer, CachedTaggedBooks, IsOwner, StoredBooks, TaggedBooks
 from tests.caching_app.models import Book, City, Review
@@ -109,6 +127,99 @@ class TestEveryMixin:
         assert api.get(f"/{kind}/", HTTP_IF_NONE_MATCH=zipped["ETag"]).status_code == 304
         weak = f"W/{tag_of(api, f'/{kind}/{book.pk}/')}"
         assert api.patch(f"/{kind}/{book.pk}/", {"pages": 1}, HTTP_IF_MATCH=weak).status_code == 200
+
+
+PARTS = {
+    ListETAGMixin: {"list"},
+    RetrieveETAGMixin: {"retrieve"},
+    UpdateETAGMixin: {"update"},
+    DestroyETAGMixin: {"destroy"},
+    ReadOnlyETAGMixin: {"list", "retrieve"},
+    ReadOnlyCacheResponseAndETAGMixin: {"list", "retrieve"},
+    APIListETAGMixin: {"list"},
+    APIRetrieveETAGMixin: {"retrieve"},
+    APIUpdateETAGMixin: {"update"},
+    APIDestroyETAGMixin: {"destroy"},
+    APIReadOnlyETAGMixin: {"list", "retrieve"},
+}
+
+
+@pytest.mark.parametrize("mixin", PARTS, ids=lambda mixin: mixin.__name__)
+def test_each_mixin_is_for_its_own_methods_and_no_others(api, use, book, mixin):
+    use(books=type("Part", (mixin, Books), {}))
+    url, other = f"/books/{book.pk}/", {"HTTP_IF_MATCH": '"x"'}
+    found = set()
+    for name, path in (("list", "/books/"), ("retrieve", url)):
+        response = api.get(path)
+        if response.has_header("ETag"):
+            assert api.get(path, HTTP_IF_NONE_MATCH=response["ETag"]).status_code == 304
+            found.add(name)
+    codes = {api.put(url, {"title": "x"}, **other).status_code, api.patch(url, {"title": "x"}, **other).status_code}
+    assert codes == ({412} if "update" in PARTS[mixin] else {200})
+    if mixin is APIUpdateETAGMixin:
+        assert api.patch(url, {"title": "x"}).status_code == 428
+    if api.delete(url, **other).status_code == 412:
+        assert Book.objects.exists()
+        found.add("destroy")
+    assert found == PARTS[mixin] - {"update"}
+
+
+def test_reading_mixins_suit_viewsets_that_only_read(api, use, book):
+    """The cached one keeps the answers too, tags included."""
+    read_only = ReadOnlyModelViewSet, {"queryset": Book.objects.all(), "serializer_class": BookSerializer}
+    views = {
+        name: type(name, (mixin, read_only[0]), {**read_only[1], "permission_classes": (AllowAny,)})
+        for name, mixin in (("plain", ReadOnlyETAGMixin), ("kept", ReadOnlyCacheResponseAndETAGMixin))
+    }
+    use(**views)
+    for path in ("", f"{book.pk}/"):
+        tags = [tag_of(api, f"/{name}/{path}") for name in ("plain", "kept", "kept")]
+        assert len(set(tags)) == 1
+        assert "Age" in api.get(f"/kept/{path}")
+        assert "Age" not in api.get(f"/plain/{path}")
+    Book.objects.update(pages=3)
+    assert tag_of(api, f"/kept/{book.pk}/") != tags[0]
+    assert api.put(f"/kept/{book.pk}/", {"title": "x"}).status_code == 405
+
+
+@pytest.mark.parametrize("kind", ["books", "both", "stored"])
+def test_head_has_the_tag_of_get_and_its_304(api, tagged, book, kind):
+    for url in (f"/{kind}/", f"/{kind}/{book.pk}/"):
+        head = api.head(url)
+        assert head["ETag"] == tag_of(api, url)
+        assert api.head(url, HTTP_IF_NONE_MATCH=head["ETag"]).status_code == 304
+        assert api.head(url, HTTP_IF_NONE_MATCH='"x"').status_code == 200
+        assert api.head(url, HTTP_IF_MATCH='"x"').status_code == 412
+
+
+def test_a_304_has_the_headers_of_the_200_that_a_cache_needs_and_no_others(api, use):
+    """RFC 9110, section 15.4.5."""
+    needed = {
+        "Cache-Control": "max-age=5",
+        "Content-Location": "/x",
+        "Expires": http_date(2_000_000_000),
+        "Last-Modified": http_date(1_000_000),
+        "Vary": "X-A",
+    }
+    other = {"Content-Language": "de", "X-Other": "1"}
+
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag()
+        def get(self, request, pk):
+            return Response(pk, headers={**needed, **other})
+
+    use(view=View.as_view())
+    tag = tag_of(api, "/view/1/")
+    precise = {"HTTP_IF_MATCH": "*", "HTTP_IF_NONE_MATCH": tag}  # which goes the longer way
+    for conditions in ({"HTTP_IF_NONE_MATCH": tag}, precise):
+        response = api.get("/view/1/", **conditions)
+        assert response.status_code == 304
+        assert {**needed, "ETag": tag}.items() <= {**response.headers, "Vary": "X-A"}.items()
+        assert "X-A" in response["Vary"]
+        assert "X-Other" not in response
+        assert "Content-Type" not in response
 
 
 @pytest.mark.parametrize("kind", ["books", "both"])
@@ -355,9 +466,58 @@ def test_methods_and_constructors_of_a_viewset(api, use, book):
     assert tag_of(api, "/constructors/") == tag_of(api, f"/constructors/{book.pk}/")
 
 
-def test_the_settings_name_the_functions(api, tagged, book, settings):
-    settings.CORE = {"ETAGS": {"DEFAULT_OBJECT_ETAG_FUNC": f"{__name__}.constant_etag_func"}}
-    assert tag_of(api, f"/books/{book.pk}/") == '"constant"'
+@pytest.mark.parametrize("name", ["ETAG", "OBJECT_ETAG", "LIST_ETAG", "API_OBJECT_ETAG", "API_LIST_ETAG"])
+def test_each_setting_names_the_function_of_its_own_methods(api, use, book, settings, name):
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag()
+        def get(self, request, pk):
+            return Response(pk)
+
+    use(books=TaggedBooks, stored=StoredBooks, view=View.as_view())
+    settings.CORE = {"ETAGS": {f"DEFAULT_{name}_FUNC": f"{__name__}.constant_etag_func"}}
+    urls = {
+        "ETAG": "/view/1/",
+        "OBJECT_ETAG": f"/books/{book.pk}/",
+        "LIST_ETAG": "/books/",
+        "API_OBJECT_ETAG": f"/stored/{book.pk}/",
+        "API_LIST_ETAG": "/stored/",
+    }
+    assert {each for each, url in urls.items() if tag_of(api, url) == '"constant"'} == {name}
+    if name == "OBJECT_ETAG":
+        assert api.put(urls[name], {"title": "x"}, HTTP_IF_MATCH='"constant"')["ETag"] == '"constant"'
+        assert api.delete(urls[name], HTTP_IF_MATCH='"constant"').status_code == 204
+
+
+def test_a_write_has_a_new_tag_only_where_it_is_rebuilt(api, use, book):
+    class View(Books):
+        @etag(default_object_etag_func)
+        def update(self, request, *args, **kwargs):
+            return super().update(request, *args, **kwargs)
+
+    use(books=View, tagged=TaggedBooks)
+    url = f"/books/{book.pk}/"
+    tag = tag_of(api, f"/tagged/{book.pk}/")
+    response = api.put(url, {"title": "x"}, HTTP_IF_MATCH=tag)
+    assert (response.status_code, response.has_header("ETag")) == (200, False)
+    assert api.put(url, {"title": "y"}, HTTP_IF_MATCH=tag).status_code == 412
+    assert not ETAGProcessor().rebuild
+
+
+def test_what_may_be_required_of_a_write_may_be_required_of_a_read(api, use, book):
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        @etag(precondition_map={"GET": ["If-None-Match", "X-Who"]})
+        def get(self, request, pk):
+            return Response(pk)
+
+    use(view=View.as_view())
+    response = api.get("/view/1/", HTTP_X_WHO="me")
+    assert response.status_code == 428
+    assert "Send If-None-Match." in response.json()["detail"]
+    assert api.get("/view/1/", HTTP_X_WHO="me", HTTP_IF_NONE_MATCH='"x"').status_code == 200
 
 
 def constant_etag_func(**kwargs):

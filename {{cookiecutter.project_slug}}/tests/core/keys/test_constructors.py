@@ -1,5 +1,9 @@
 """Key constructors: declaration, params, memory, and what each key tells apart."""
 
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.utils import translation
 from hypothesis import given, settings
@@ -131,6 +135,43 @@ def test_memoizing_works_a_key_out_once_for_each_request():
     assert forgetful(request=one) != forgetful(request=one)
 
 
+def test_memoizing_is_safe_among_threads():
+    """One constructor serves all threads; each request has its own key, however often it is asked for."""
+
+    class Constructor(KeyConstructor):
+        query = bits.QueryParamsKeyBit()
+
+    constructor = Constructor(memoize_for_request=True)
+
+    def ask(number):
+        request = request_for(f"/?n={number}")
+        return {constructor(request=request) for _ in range(20)}
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(40)))
+    assert {len(keys) for keys in found} == {1}
+    assert len(set().union(*found)) == 40
+    assert found == [{Constructor()(request=request_for(f"/?n={number}"))} for number in range(40)]
+
+
+def test_a_key_is_the_md5_of_the_json_of_all_data_where_md5_may_not_keep_secrets(monkeypatch):
+    """On systems that forbid it for security the key is built all the same."""
+
+    class Constructor(KeyConstructor):
+        format = bits.FormatKeyBit()
+        query = bits.QueryParamsKeyBit()
+
+    expected = hashlib.md5(json.dumps({"format": "json", "query": {"n": ["1"]}}, separators=(",", ":")).encode())
+    standing = hashlib.md5
+
+    def md5(*args, usedforsecurity=True):
+        assert not usedforsecurity
+        return standing(*args, usedforsecurity=False)
+
+    monkeypatch.setattr(hashlib, "md5", md5)
+    assert Constructor()(request=request_for("/?n=1")) == expected.hexdigest()
+
+
 def test_memoizing_may_be_the_default(settings):
     """``DEFAULT_KEY_CONSTRUCTOR_MEMOIZE_FOR_REQUEST`` is read when a key is asked for."""
     calls = []
@@ -151,7 +192,8 @@ def test_memoizing_may_be_the_default(settings):
 
 def test_the_default_constructors_have_the_bits_of_the_document():
     """And the safe ones besides."""
-    assert {"unique_method_id", "format", "language"} <= DefaultKeyConstructor().bits.keys()
+    safe = {"media_type", "user", "time_zone", "version", "location", "args", "kwargs", "query_params"}
+    assert DefaultKeyConstructor().bits.keys() == {"unique_method_id", "format", "language"} | safe
     assert "retrieve_sql_query" in DefaultObjectKeyConstructor().bits
     assert {"list_sql_query", "pagination"} <= DefaultListKeyConstructor().bits.keys()
 

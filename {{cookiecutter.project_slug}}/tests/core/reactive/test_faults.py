@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from django.db import OperationalError, connection
 
-from core.changes import log
+from core.changes import changes_committed, log
 from core.models import Bookmark, ChangeLogEntry, Difference, Observer, Subscriber
 from core.reactive import evaluating, housekeeping, store
 from core.reactive.evaluation import evaluate
@@ -405,3 +405,35 @@ def test_where_it_cannot_be_told_who_is_concerned_everybody_is(world, question, 
     world.work()
     assert live.items == live.fresh
     assert any("It cannot be told whom changes concern" in record.getMessage() for record in caplog.records)
+
+
+def test_without_a_log_what_is_told_is_heard(world, question, settings):
+    """As the signals of the change stream bring it; what is lost then stays lost."""
+    settings.CORE = {**settings.CORE, "CHANGES": {**settings.CORE["CHANGES"], "LOG": False}}
+    live = world.page().observe(CHOICES)
+    heard = []
+
+    def hear(changes, **_):
+        heard.append(changes)
+        world.workers[0].hear(changes)
+
+    changes_committed.connect(hear)
+    try:
+        vote()
+    finally:
+        changes_committed.disconnect(hear)
+    assert len(heard) == 1
+    assert world.work() == 1
+    assert live.items == live.fresh
+    assert live.items[0]["votes"] == 1
+
+
+def test_a_socket_is_closed_only_for_itself(world, question):
+    """The first of two that share an id to leave ends nothing for the other."""
+    page = world.page()
+    live = page.observe(CHOICES)
+    other = world.processes[0].registry.add(page)
+    assert world.processes[0].registry.discard(other) is False
+    vote()
+    world.work()
+    assert live.items == live.fresh

@@ -352,7 +352,7 @@ class Site(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("examples", [5, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_after_the_last_write_every_live_list_equals_a_fresh_get(channel_layer, settings, monkeypatch, examples):
     settings.CORE = {**settings.CORE, "REACTIVE": {"THROTTLE_RATE": 0, "JOURNAL_LENGTH": 5}}
     monkeypatch.setattr(publishing, "send", publishing.send)

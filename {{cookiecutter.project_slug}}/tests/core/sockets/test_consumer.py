@@ -55,6 +55,21 @@ async def test_a_message_above_the_limit_is_refused_and_the_socket_stays_open(op
         assert await ws.receive_from() == "é" * 5
 
 
+async def test_half_a_surrogate_pair_is_sent_as_a_question_mark(open_socket):
+    """JSON can name one, and a message that UTF-8 cannot hold would end the socket."""
+    async with open_socket() as ws:
+        await ws.send_to(text_data="a\ud800b")
+        assert await ws.receive_from() == "a?b"
+
+
+async def test_what_was_not_yet_sent_to_a_caller_without_rights_is_not(open_socket):
+    async with open_socket() as ws:
+        (socket,) = keeper.open()
+        socket.bar()
+        socket.offer("too late")
+        assert await ws.receive_output() == {"type": "websocket.close", "code": CloseCode.NOT_AUTHENTICATED}
+
+
 async def test_a_binary_message_is_refused(open_socket):
     async with open_socket() as ws:
         await ws.send_to(bytes_data=b"\x00")

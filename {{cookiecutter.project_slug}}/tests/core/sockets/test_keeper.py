@@ -7,12 +7,13 @@ import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from core.sockets import CloseCode
-from core.sockets.credentials import Credential, lost
+from core.sockets.credentials import Credential, rights_of
 from core.sockets.keeper import Keeper, keeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +42,7 @@ def log_out(session_cookie):
     client = Client()
     client.cookies["sessionid"] = session_cookie.partition("=")[2]
     client.logout()
+    connections.close_all()
 
 
 def delete_the_user(user):
@@ -82,11 +84,12 @@ async def test_a_token_that_was_deleted_closes_its_sockets(open_socket, user):
         assert await closed(ws)
 
 
-async def test_a_logout_is_seen_at_once(open_socket, user, cookie, running):
-    header = await database_sync_to_async(cookie)(user)
-    async with open_socket(cookie=header) as ws:
-        await database_sync_to_async(log_out)(header)
+async def test_a_logout_is_seen_at_once_in_whatever_thread_it_happens(open_socket, user, cookie):
+    header, other = await database_sync_to_async(lambda: (cookie(user), cookie(user)))()
+    async with open_socket(cookie=header) as ws, open_socket(cookie=other) as elsewhere:
+        await asyncio.to_thread(log_out, header)
         assert await closed(ws)
+        assert await elsewhere.receive_nothing()
 
 
 async def test_a_deactivation_is_seen_at_once(open_socket, user, cookie, running):
@@ -127,7 +130,7 @@ async def test_a_check_that_fails_is_told_once_and_closes_nobody(
         loop.call_soon_threadsafe(asked.release)
         raise RuntimeError("no database")
 
-    monkeypatch.setattr("core.sockets.keeper.lost", fail)
+    monkeypatch.setattr("core.sockets.keeper.rights_of", fail)
     header = await database_sync_to_async(cookie)(user)
     async with open_socket(cookie=header) as ws:
         task = asyncio.create_task(keeper.run())
@@ -149,7 +152,7 @@ def test_any_number_of_callers_costs_a_query_per_kind(user, django_assert_num_qu
         credentials.add(Credential("session", client.cookies["sessionid"].value, str(each.pk)))
         credentials.add(Credential("token", Token.objects.create(user=each).key, str(each.pk)))
     with django_assert_num_queries(3):
-        assert lost(credentials) == set()
+        assert rights_of(credentials).lost == set()
 
 
 def test_a_session_is_not_anothers(user):
@@ -157,9 +160,9 @@ def test_a_session_is_not_anothers(user):
     client = Client()
     client.force_login(other)
     stolen = Credential("session", client.cookies["sessionid"].value, str(user.pk))
-    assert lost({stolen}) == {stolen}
+    assert rights_of({stolen}).lost == {stolen}
     theirs = Credential("token", Token.objects.create(user=other).key, str(user.pk))
-    assert lost({theirs}) == {theirs}
+    assert rights_of({theirs}).lost == {theirs}
 
 
 @pytest.mark.parametrize("engine", ["cache", "cached_db", "signed_cookies"])
@@ -168,6 +171,6 @@ def test_sessions_are_found_wherever_they_are_kept(settings, user, engine):
     client = Client()
     client.force_login(user)
     held = Credential("session", client.cookies["sessionid"].value, str(user.pk))
-    assert lost({held}) == set()
+    assert rights_of({held}).lost == set()
     change_the_password(user)
-    assert lost({held}) == {held}
+    assert rights_of({held}).lost == {held}

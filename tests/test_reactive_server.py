@@ -1,0 +1,75 @@
+"""Live queries of a running server with nothing else started: every kind of server, and what other processes write."""
+
+import json
+import time
+import uuid
+
+import httpx
+import pytest
+from harness import PYTHON, Server, free_port, run
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from scripts.generate import generate
+
+TIMEOUT = 60  # seconds; nothing waits for its end
+PROMISED = 2.0  # seconds until a server shows what another process has written
+APPLICATION = "config.asgi:application"
+COMMANDS = {
+    "runserver": ("manage.py", "runserver", "--noreload", "127.0.0.1:{port}"),
+    "daphne": ("-m", "daphne", "--bind", "127.0.0.1", "--port", "{port}", APPLICATION),
+    "uvicorn": ("-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", APPLICATION),
+    "granian": ("-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", APPLICATION),
+}
+QUESTIONS = "/api/questions/"
+CREATE = "from polls.models import Question; Question.objects.create(question_text='From a shell?')"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    project = generate(tmp_path_factory.mktemp("reactive"))
+    for command in ("migrate", "loadexample"):
+        done = run(PYTHON, "manage.py", command, cwd=project)
+        assert done.returncode == 0, done.stderr
+    return project
+
+
+def serve(site, name, **extra):
+    port = free_port()
+    command = [part.format(port=port) for part in COMMANDS[name]]
+    return Server(PYTHON, *command, cwd=site, port=port, **extra)
+
+
+def socket_of(server, subscriber):
+    return connect(f"{server.url.replace('http', 'ws', 1)}/ws/{subscriber}", origin=server.url)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_vote_arrives_and_so_does_what_a_shell_writes(site, name):
+    subscriber = uuid.uuid4().hex
+    with serve(site, name).wait() as server:
+        with httpx.Client(base_url=server.url, timeout=TIMEOUT) as client, socket_of(server, subscriber) as socket:
+            body = client.get(QUESTIONS, params={"observe": subscriber}).json()
+            choice = body["items"][0]["choices"][0]
+            client.post(f"/api/choices/{choice['id']}/vote/")
+            message = json.loads(socket.recv(timeout=TIMEOUT))
+            assert (message["msg"], message["seq"]) == ("changed", body["seq"] + 1)
+            assert message["item"]["choices"][0]["votes"] == choice["votes"] + 1
+            run(PYTHON, "manage.py", "shell", "-c", CREATE, cwd=site)
+            written = time.monotonic()
+            message = json.loads(socket.recv(timeout=TIMEOUT))
+            assert (message["msg"], message["item"]["question_text"]) == ("added", "From a shell?")
+            assert time.monotonic() - written < PROMISED + 1  # a busy machine is no fault
+        assert server.stop() in {0, -15}
+        assert "Traceback" not in server.output
+
+
+def test_with_the_feature_off_nothing_of_it_is_there(site):
+    with serve(site, "daphne", CORE_REACTIVE_ENABLED="false").wait() as server:
+        body = httpx.get(server.url + QUESTIONS, params={"observe": "me"}, timeout=TIMEOUT).json()
+        assert list(body) == ["count", "next", "previous", "results"]
+        left = httpx.post(server.url + "/api/queryobserver/unsubscribe/", timeout=TIMEOUT)
+        assert left.status_code == 404
+        with socket_of(server, "me") as socket, pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=TIMEOUT)
+        assert closed.value.rcvd.code == 4404
