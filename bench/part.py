@@ -6,6 +6,7 @@
 import faulthandler
 import importlib
 import json
+import os
 import sys
 import time
 import traceback
@@ -41,6 +42,7 @@ def main() -> None:
         print(json.dumps({**result, "took": round(time.monotonic() - began, 1)}), flush=True)
     if hasattr(part, "close"):
         part.close()
+    os._exit(0)  # everything is told: no thread that is still busy is waited for
 
 
 if __name__ == "__main__":
