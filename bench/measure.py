@@ -130,7 +130,10 @@ def _rounds(row: Row, contenders: Sequence[Contender], deadline: float) -> dict[
         first = number % len(contenders)
         for each in (*contenders[first:], *contenders[:first]):
             seconds[each.name].append(_turn(row, each, times))
-        longest = max(longest, time.monotonic() - began)
+        took = time.monotonic() - began
+        longest = max(longest, took)
+        if took > (share := left / ROUNDS):  # the machine is slower than it was when this was planned
+            times = max(int(times * share / took), 1)
     return seconds
 
 
