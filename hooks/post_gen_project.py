@@ -1,18 +1,31 @@
-"""Writes the new project's .env and says what comes next. Needs no network."""
+"""Writes the new project's .env, brings the features' pages along, and says what comes next. Needs no network."""
 
 import runpy
+from pathlib import Path
 
 PROJECT_SLUG = {{cookiecutter.project_slug | tojson}}
+PAGES = Path({{cookiecutter._repo_dir | tojson}}) / "docs"  # noqa: SLF001 - cookiecutter's name for it
+OF_THE_TEMPLATE = {"decisions.md"}
+FOLDER = "{" + "{cookiecutter.project_slug}}/"  # as the pages name it
 
+
+def copy_pages() -> None:
+    """Copy the pages of the features, whose code refers to them."""
+    Path("docs").mkdir(exist_ok=True)
+    for page in PAGES.glob("*.md"):
+        if page.name not in OF_THE_TEMPLATE:
+            text = page.read_text(encoding="utf-8").replace(FOLDER, "")
+            (Path("docs") / page.name).write_text(text, encoding="utf-8")
+
+
+copy_pages()
 runpy.run_path("scripts/make_env.py", run_name="__main__")
 print(
     f"""
 {PROJECT_SLUG} is ready. Next:
 
     cd {PROJECT_SLUG}
-    make run
-    docker-compose up
-
-`make run` serves it at http://127.0.0.1:8000 with nothing else installed, `docker-compose up` on PostgreSQL and Redis.
+    make run               # at http://127.0.0.1:8000, with nothing else installed
+    docker-compose up      # or: the same site on PostgreSQL and Redis
 """
 )

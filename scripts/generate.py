@@ -33,6 +33,7 @@ def generate(folder: Path, *, overwrite: bool = False, **answers: object) -> Pat
         template = Path(copy) / "template"
         template.mkdir()
         shutil.copy(ROOT / "cookiecutter.json", template)
+        shutil.copytree(ROOT / "docs", template / "docs")
         shutil.copytree(ROOT / "hooks", template / "hooks", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(PROJECT, template / PROJECT.name, ignore=shutil.ignore_patterns(*left_behind()))
         made = cookiecutter(

@@ -42,6 +42,11 @@ def tracked():
     return {name.removeprefix(f"{TEMPLATE.name}/") for name in listed.split("\0") if name and (ROOT / name).exists()}
 
 
+def pages():
+    """Return the pages that the project gets a copy of: all but the one on the template's own decisions."""
+    return {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - {"docs/decisions.md"}
+
+
 def env(project):
     lines = (project / ".env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
@@ -78,7 +83,15 @@ def test_the_prompts_are_these_and_each_is_readable():
 def test_the_files_are_those_of_the_template_and_the_environment(project):
     if not (ROOT / ".git").exists():
         pytest.skip("the list of files is git's")
-    assert files(project) == tracked() | {".env"}
+    assert files(project) == tracked() | {".env"} | pages()
+
+
+def test_the_pages_of_the_features_come_along_and_lead_nowhere_else(project):
+    for name in pages():
+        text = (project / name).read_text()
+        for target in re.findall(r"\]\(<?([^)>#]+)[^)]*\)", text):
+            if not target.startswith("http"):
+                assert (project / "docs" / target).exists(), (name, target)
 
 
 def test_no_tag_is_left_over(project, unusual):
@@ -94,7 +107,7 @@ def test_no_python_file_of_the_template_holds_a_tag():
 
 
 def test_only_a_short_list_of_files_is_rendered(unusual):
-    for name in files(unusual) - {".env"}:
+    for name in files(unusual) - {".env"} - pages():
         same = (unusual / name).read_bytes() == (TEMPLATE / name).read_bytes()
         assert same == (name not in RENDERED), name
 
@@ -171,8 +184,8 @@ def test_the_next_commands_are_printed(bake, capfd):
     bake(project_slug="shop")
     out = capfd.readouterr().out
     assert "cd shop\n" in out
-    assert "make run\n" in out
-    assert "docker-compose up\n" in out
+    assert "    make run " in out
+    assert "    docker-compose up " in out
 
 
 def test_the_files_keep_to_their_own_editor_configuration(project):

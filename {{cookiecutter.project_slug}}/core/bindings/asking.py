@@ -1,10 +1,11 @@
 """Makes of a client's request what a view of REST can judge: a binding whose view has passed all its checks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, TokenAuthentication
 
 from core.bindings import views
 from core.bindings.actions import Action
@@ -26,7 +27,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of a client, to one binding."""
+    """One request of a client, to one binding. ``credential`` is what the caller has come by."""
 
     binding: type[ResourceBinding]
     request: Request
@@ -60,6 +61,26 @@ class Refused(exceptions.APIException):
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
         self.status_code = status
+
+
+_ACCEPTED_BY: Final[Mapping[str, type[BaseAuthentication]]] = {
+    "session": SessionAuthentication,
+    "token": TokenAuthentication,
+}
+
+
+def recognised(call: Call, action: Action) -> Call:
+    """Return ``call`` as ``action`` takes it: by somebody whose kind of credential it does not take, it is nobody's.
+
+    What an authentication class of another make would say of a session or a token is not known, so it takes neither.
+    """
+    if call.credential is None:
+        return call
+    view: Any = call.binding.view_class()(**action.attributes)
+    view.request, view.action, view.detail = None, action.view_action, action.detail
+    if any(isinstance(each, _ACCEPTED_BY[call.credential.kind]) for each in view.get_authenticators()):
+        return call
+    return replace(call, caller=replace(call.caller, user_pk=None), credential=None)
 
 
 def asked(

@@ -1,6 +1,6 @@
 """An audience: all who are told the same of the same rows. Plain state and decisions; no query, no socket."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -58,7 +58,8 @@ class Audience(Generic[_Socket]):
     whole: bool = False
     digests: dict[Any, int] = field(default_factory=dict)
     stale: bool = False  # something could not be evaluated and has to be made good
-    _sockets: dict[Subscription, set[_Socket]] = field(default_factory=dict)
+    _sockets: dict[Any, dict[str, set[_Socket]]] = field(default_factory=dict)  # by row and event
+    _subscriptions: dict[_Socket, set[Subscription]] = field(default_factory=dict)
 
     @property
     def tracked(self) -> bool:
@@ -70,39 +71,42 @@ class Audience(Generic[_Socket]):
 
     def add(self, socket: _Socket, subscription: Subscription) -> None:
         """Add a subscription; one that is there already stays."""
-        self._sockets.setdefault(subscription, set()).add(socket)
+        self._sockets.setdefault(subscription.pk, {}).setdefault(subscription.action, set()).add(socket)
+        self._subscriptions.setdefault(socket, set()).add(subscription)
 
     def remove(self, socket: _Socket, subscription: Subscription) -> None:
         """Remove a subscription, if it is there."""
-        sockets = self._sockets.get(subscription, set())
-        sockets.discard(socket)
-        if not sockets and subscription in self._sockets:
-            del self._sockets[subscription]
-            if self.detail and not any(each.pk == subscription.pk for each in self._sockets):
+        if subscription not in self._subscriptions.get(socket, ()):
+            return
+        _discard(self._subscriptions, socket, subscription)
+        events = self._sockets[subscription.pk]
+        _discard(events, subscription.action, socket)
+        if not events:
+            del self._sockets[subscription.pk]
+            if self.detail:
                 self.forget(subscription.pk)
 
     def subscriptions(self, socket: _Socket) -> list[Subscription]:
         """Return what ``socket`` has subscribed to."""
-        return [subscription for subscription, sockets in self._sockets.items() if socket in sockets]
+        return list(self._subscriptions.get(socket, ()))
 
     def sockets(self) -> set[_Socket]:
         """Return all who have subscribed to anything here."""
-        return {socket for sockets in self._sockets.values() for socket in sockets}
+        return set(self._subscriptions)
 
     def receivers(self, told: Told) -> set[_Socket]:
         """Return the sockets that an event goes to."""
-        return self._sockets.get(Subscription(told.action, told.pk if self.detail else None), set())
+        return self._sockets.get(told.pk if self.detail else None, {}).get(told.action, set())
 
     def concerned(self, pks: Iterable[Any]) -> list[Any]:
         """Return those of ``pks`` that somebody here may want to hear of."""
         if not self.detail:
             return list(pks)
-        wanted = {each.pk for each in self._sockets}
-        return [pk for pk in pks if pk in wanted]
+        return [pk for pk in pks if pk in self._sockets]
 
     def everyone(self) -> set[Any]:
         """Return the keys of all rows that single subscriptions are about."""
-        return {each.pk for each in self._sockets if each.pk is not None}
+        return {pk for pk in self._sockets if pk is not None}
 
     def see(self, pk: Any, shown: Any) -> None:
         """Remember that a row is in sight."""
@@ -116,20 +120,26 @@ class Audience(Generic[_Socket]):
         self.digests.pop(pk, None)
         self.seen.pop(pk, None)
 
-    def judge(self, pks: Iterable[Any], visible: Mapping[Any, Any], created: set[Any]) -> Iterator[Told]:
+    def judge(self, pks: Collection[Any], visible: Mapping[Any, Any], created: set[Any]) -> Iterator[Told]:
         """Yield what is to be told of ``pks``, of which those in ``visible`` are in sight now.
 
         What was in sight before decides what an event is: so the last one told of a row is always true, in whatever
-        order commits of several processes are heard of.
+        order commits of several processes are heard of. A row that clients call something else now is to them one that
+        has gone and one that has come. A single row is never a new one: when it is back, it has changed.
         """
+        gone = [pk for pk in pks if pk in self.seen and (pk not in visible or visible[pk] != self.seen[pk])]
+        for pk in gone:  # before all others: two rows may have changed names
+            yield Told(DELETE, pk, self.seen[pk])
         for pk in pks:
             if pk in visible:
-                known = pk in self.seen
-                # Where not everything is remembered, what is unknown is not necessarily new.
-                new = not known and (self.whole or self.detail or pk in created)
-                yield Told(CREATE if new else UPDATE, pk, visible[pk])
-            elif pk in self.seen:
-                yield Told(DELETE, pk, self.seen[pk])
+                yield Told(CREATE if self._is_new(pk, visible[pk], created) else UPDATE, pk, visible[pk])
+
+    def _is_new(self, pk: Any, shown: Any, created: set[Any]) -> bool:
+        if self.detail:
+            return False
+        if pk in self.seen:
+            return bool(self.seen[pk] != shown)
+        return self.whole or pk in created  # where not everything is remembered, what is unknown is not always new
 
     def remember(self, told: Told, digest: int | None) -> None:
         """Take in an event. ``digest`` is of the row as it was told; None if nobody was told."""
@@ -141,3 +151,10 @@ class Audience(Generic[_Socket]):
             self.digests.pop(told.pk, None)
         else:
             self.digests[told.pk] = digest
+
+
+def _discard(sets: dict[Any, set[Any]], key: Any, value: Any) -> None:
+    """Remove ``value`` from the set at ``key``, and the set with its last value."""
+    sets[key].discard(value)
+    if not sets[key]:
+        del sets[key]

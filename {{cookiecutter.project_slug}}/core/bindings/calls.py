@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from channels.db import aclose_old_connections
-from django.db import router, transaction
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import connections, router, transaction
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
 from core.bindings.actions import SUBSCRIBE, UNSUBSCRIBE, Action, actions_of, can_look
-from core.bindings.asking import Call, Question, Refused, asked, key_of, parameters_of
+from core.bindings.asking import Call, Question, Refused, asked, key_of, parameters_of, recognised
 from core.bindings.failures import described, listed
-from core.bindings.messages import METHOD_NOT_ALLOWED, OK, encode, error_reply, reply
+from core.bindings.messages import METHOD_NOT_ALLOWED, OK, encode, error_reply, refusal, reply
 from core.bindings.resource import ResourceBinding
-from core.bindings.subscribing import Subscribing, Unsubscribing, judged
+from core.bindings.subscribing import Subscribing, Unsubscribing, judged, looking_for
 from core.callers import CallerGoneError
 
 NO_CONTENT: Final = 204
@@ -35,19 +35,21 @@ def perform(call: Call) -> "str | Unfinished | Subscribing | Unsubscribing":
     with translation.override(call.caller.language or None):
         try:
             if call.request.action in {SUBSCRIBE, UNSUBSCRIBE} and _subscribable(call.binding):
+                call = recognised(call, looking_for(call.request))
                 return judged(call)
             action = _action(call)
+            call = recognised(call, action)
             return _run(call, action, _asked(call, action))
-        except Exception as error:  # noqa: BLE001 - no request is to remain without a reply
+        except BaseException as error:  # noqa: BLE001 - no request is to remain without a reply
             return failed(call, error)
 
 
-def failed(call: Call, error: Exception) -> str:
+def failed(call: Call, error: BaseException) -> str:
     """Return the reply that tells of ``error``. Raises ``GoneError`` if it is about the caller."""
     if isinstance(error, CallerGoneError):
         raise GoneError from error
     status, errors = described(error, anonymous=call.caller.user_pk is None)
-    return encode(error_reply(call.request.stream, call.request.payload, status, *errors))
+    return refusal(call.request.stream, call.request.payload, status, *errors)
 
 
 def _action(call: Call) -> Action:
@@ -82,12 +84,14 @@ class Unfinished:
 
     async def finished(self) -> str:
         """Return the reply as text. Raises ``GoneError`` as ``perform`` does."""
-        try:
-            return _told(self.call, await self.work())
-        except Exception as error:  # noqa: BLE001 - as above
-            return failed(self.call, error)
-        finally:
-            await aclose_old_connections()  # of the thread in which Django runs what is awaited
+        # A thread of its own for what Django runs in one: else it would wait for that of all other sockets.
+        async with ThreadSensitiveContext():
+            try:
+                return _told(self.call, await self.work())
+            except Exception as error:  # noqa: BLE001 - as above
+                return failed(self.call, error)
+            finally:
+                await sync_to_async(connections.close_all)()
 
 
 def _run(call: Call, action: Action, binding: ResourceBinding) -> "str | Unfinished":

@@ -16,15 +16,15 @@ from core.bindings.messages import (
     TOO_MANY,
     Request,
     UnreadableMessageError,
-    encode,
-    error_reply,
     parse,
+    refusal,
 )
 from core.bindings.resource import ResourceBinding
 from core.bindings.sight import Interest
 from core.bindings.streams import Streams, declared
 from core.bindings.subscribing import Subscribing, Unsubscribing
 from core.bindings.workers import Workers
+from core.callers import CallerGoneError
 from core.changes import reader
 from core.conf import core_settings
 from core.sockets import CloseCode, SocketConsumer
@@ -64,7 +64,7 @@ class WebsocketDemultiplexer(SocketConsumer):
         try:
             request = parse(text)
         except UnreadableMessageError as error:
-            self.offer(encode(error_reply(error.stream, error.payload, BAD_REQUEST, error.sentence)))
+            self.offer(refusal(error.stream, error.payload, BAD_REQUEST, error.sentence))
             return
         streams = self.streams()
         if request.stream not in streams:
@@ -84,7 +84,7 @@ class WebsocketDemultiplexer(SocketConsumer):
             stream, payload = request.stream, request.payload
         except UnreadableMessageError as error:
             stream, payload = error.stream, error.payload
-        self.offer(encode(error_reply(stream, payload, status, sentence)))
+        self.offer(refusal(stream, payload, status, sentence))
 
     async def left(self) -> None:
         """Forget what has not been begun. What has been begun is finished, and nobody is told."""
@@ -93,7 +93,7 @@ class WebsocketDemultiplexer(SocketConsumer):
         dispatcher.leave_all(self, {interest for interest, _ in getattr(self, "_subscriptions", {}).values()})
 
     def _refuse(self, request: Request, status: int, sentence: str) -> None:
-        self.offer(encode(error_reply(request.stream, request.payload, status, sentence)))
+        self.offer(refusal(request.stream, request.payload, status, sentence))
 
     def _take_up(self, request: Request) -> None:
         self._pending += 1
@@ -114,6 +114,8 @@ class WebsocketDemultiplexer(SocketConsumer):
                 request = waiting.popleft()
                 try:
                     await self._answer(request)
+                except Exception:  # those that wait behind it are to be answered
+                    logger.exception("A request on a socket could not be answered.")
                 finally:
                     self._pending -= 1
         finally:
@@ -131,7 +133,7 @@ class WebsocketDemultiplexer(SocketConsumer):
                     await self._subscribe(wanted)
                 case Unsubscribing() as unwanted:
                     await self._unsubscribe(unwanted)
-        except GoneError:
+        except (GoneError, CallerGoneError):
             self.close(CloseCode.NOT_AUTHENTICATED)
         except Exception as error:  # noqa: BLE001 - no reply is to be missing
             self.offer(failed(call, error))
@@ -141,18 +143,20 @@ class WebsocketDemultiplexer(SocketConsumer):
         if wanted.wish not in self._subscriptions and len(self._subscriptions) >= limit:
             self._refuse(wanted.request, TOO_MANY, f"A socket has {limit} subscriptions at most. Unsubscribe first.")
             return
+        known = wanted.wish in self._subscriptions
         self._subscriptions[wanted.wish] = (wanted.interest, wanted.subscription)
         try:
             await reader.begun()
             joined = dispatcher.join(self, wanted.interest, wanted.subscription, wanted.confirmed)
             await asyncio.wrap_future(joined)
         except Exception:
-            self._subscriptions.pop(wanted.wish, None)
+            if not known:
+                del self._subscriptions[wanted.wish]
             raise
 
     async def _unsubscribe(self, unwanted: Unsubscribing) -> None:
         held = self._subscriptions.pop(unwanted.wish, None)
-        if held is None:
+        if held is None or held in self._subscriptions.values():  # "01" may name the row that "1" does
             self.offer(unwanted.confirmed())
             return
         await asyncio.wrap_future(dispatcher.leave(self, *held, unwanted.confirmed))

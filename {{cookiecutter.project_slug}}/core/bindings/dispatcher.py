@@ -19,7 +19,7 @@ from django.utils import translation
 
 from core.bindings.audience import Audience, Subscription, Touched
 from core.bindings.sight import Interest, Sight, labels_of
-from core.bindings.telling import Listeners, evaluate
+from core.bindings.telling import Listeners, evaluate, refresh
 from core.bindings.workers import Workers
 from core.callers import Caller, CallerGoneError, User
 from core.changes import Change
@@ -164,7 +164,7 @@ class Dispatcher:
                     self._tell(work)
                 else:
                     work()
-            except Exception:
+            except BaseException:  # the thread has to go on
                 logger.exception("Subscribers could not be served.")
 
     def _next(self) -> Commit | Callable[[], None]:
@@ -181,8 +181,9 @@ class Dispatcher:
             if done.set_running_or_notify_cancel():  # else the socket has closed meanwhile
                 work()
                 done.set_result(None)
-        except Exception as error:  # noqa: BLE001 - it becomes the reply
-            done.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - it becomes the reply
+            # As an error of another kind, what would cancel a task would cancel the one that waits.
+            done.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
         finally:
             self._want(labels, -1)
 
@@ -193,30 +194,25 @@ class Dispatcher:
             return
         audience = self._audiences.get(interest)
         with translation.override(interest.caller.language or None):
+            sight = Sight(interest, interest.caller.user())
             if audience is None:
-                audience = self._gathered(interest)
-            if interest.detail and subscription.pk not in audience.seen:
-                sight = Sight(interest, interest.caller.user())
-                for row in sight.rows([subscription.pk]):
-                    audience.see(row.pk, sight.shown(row))
+                audience = self._gathered(interest, sight)
+            refresh(interest, audience, [subscription.pk], sight)
         audience.add(socket, subscription)
         if interest not in self._audiences:
             self._open(interest, audience)
         socket.offer_soon(confirmed(audience.tracked))
 
-    def _gathered(self, interest: Interest) -> Listeners:
-        """Return a new audience, which knows what is in sight, unless that is too much or rows are judged singly."""
+    def _gathered(self, interest: Interest, sight: Sight) -> Listeners:
+        """Return a new audience, which knows what is in sight, unless that is too much or rows are named."""
         limits = core_settings.BINDINGS
         audience: Listeners = Audience(interest.detail, limits.MAX_TRACKED)
         if interest.detail:
             return audience
-        sight = Sight(interest, interest.caller.user())
-        if not sight.judges_rows():
-            left = limits.MAX_TRACKED_IN_ALL - sum(len(each.seen) for each in self._audiences.values())
-            most = max(min(limits.MAX_TRACKED, left), 0)
-            keys = sight.keys(most + 1)
-            if len(keys) <= most:
-                audience.seen, audience.whole = keys, True
+        left = limits.MAX_TRACKED_IN_ALL - sum(len(each.seen) for each in self._audiences.values())
+        keys = sight.keys(max(min(limits.MAX_TRACKED, left), 0))
+        if keys is not None:
+            audience.seen, audience.whole = keys, True
         return audience
 
     def _open(self, interest: Interest, audience: Listeners) -> None:
@@ -268,12 +264,12 @@ class Dispatcher:
                 evaluate(interest, audience, touched, Sight(interest, user))
         except CallerGoneError:
             return  # their sockets are about to be closed
-        except Exception as error:  # noqa: BLE001 - logged, and made good later
+        except BaseException as error:  # noqa: BLE001 - logged, and made good later; somebody's code may be cancelled
             self._try_again(interest, audience, pause, error)
         else:
             audience.stale = False
 
-    def _try_again(self, interest: Interest, audience: Listeners, pause: float, error: Exception) -> None:
+    def _try_again(self, interest: Interest, audience: Listeners, pause: float, error: BaseException) -> None:
         """Make good later for what could not be told: then everything counts as changed."""
         if not audience.stale:
             logger.error("Subscribers of %s cannot be told; trying again.", interest.stream, exc_info=error)
@@ -306,7 +302,7 @@ def _user_unless_lost(caller: Caller, sockets: Mapping["SocketConsumer", Credent
             socket.bar()
     if lost.issuperset(sockets.values()):
         raise CallerGoneError(f"User {caller.user_pk} has logged out.")
-    return users[caller.user_pk or ""]
+    return users[caller.user_pk] if caller.user_pk is not None else caller.user()  # nobody to a stream is nobody
 
 
 dispatcher = Dispatcher()

@@ -17,7 +17,7 @@ FORBIDDEN = 403
 CONFLICT = 409
 
 
-def described(error: Exception, *, anonymous: bool) -> tuple[int, list[Any]]:
+def described(error: BaseException, *, anonymous: bool) -> tuple[int, list[Any]]:
     """Return the status of ``error`` and its words: validation errors as one object, anything else as sentences.
 
     ``anonymous`` tells that the caller has not logged in: then a refusal is a 401. What nobody has foreseen is logged

@@ -83,9 +83,19 @@ def _refuse_constant(name: str) -> NoReturn:
 def encode(message: Mapping[str, Any]) -> str:
     """Return ``message`` as JSON, with dates, decimals and the like written as REST writes them.
 
-    Raises ``TypeError`` or ``ValueError`` for what JSON cannot say.
+    Half of a surrogate pair, which no text that is sent may hold, is written as an escape. Raises ``TypeError``,
+    ``ValueError`` or ``RecursionError`` for what JSON cannot say.
     """
-    return json.dumps(message, cls=JSONEncoder, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _json(message, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _json(message, ensure_ascii=True)
+    return text
+
+
+def _json(message: Mapping[str, Any], *, ensure_ascii: bool) -> str:
+    return json.dumps(message, cls=JSONEncoder, ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"))
 
 
 def reply(request: Request, data: Any, status: int) -> dict[str, Any]:
@@ -115,6 +125,14 @@ def error_reply(stream: str | None, payload: Mapping[str, Any] | None, status: i
             "request_id": payload.get("request_id"),
         },
     }
+
+
+def refusal(stream: str | None, payload: Mapping[str, Any] | None, status: int, *errors: Any) -> str:
+    """Return the same as text; without what is the client's own if that can be read but not be written."""
+    try:
+        return encode(error_reply(stream, payload, status, *errors))
+    except (ValueError, RecursionError):  # such as a request_id nested so deeply that it could just be read
+        return encode(error_reply(None, None, status, *errors))
 
 
 def event(stream: str, action: str, pk: Any, model: str, data: Any) -> dict[str, Any]:

@@ -12,7 +12,8 @@ class BasePermission:
     def has_permission(self, user: Any, action: str, pk: Any) -> bool:
         """Tell whether ``user`` may do ``action`` (``"create"``, ``"subscribe"``, a custom one) to the row ``pk``.
 
-        ``pk`` is None where the action is about no single row. Events are asked for as ``"subscribe"`` without a key.
+        ``pk`` is None where the action is about no single row. Each event of a subscription is asked for as
+        ``"subscribe"``: with the key where the subscription is to one row, without one where it is to any.
         """
         raise NotImplementedError(f"{type(self).__name__} has to define has_permission().")
 
@@ -53,5 +54,10 @@ def instances(classes: Iterable[Any]) -> list[Any]:
 
 def judge_rows(permissions: Iterable[Any]) -> bool:
     """Tell whether any of ``permissions`` may say something else of one row than of another."""
-    plain = rest.BasePermission.has_object_permission
-    return any(type(each).has_object_permission is not plain for each in permissions)
+    return any(_judges_rows(each) for each in permissions)
+
+
+def _judges_rows(permission: Any) -> bool:
+    if type(permission) in {rest.AND, rest.OR}:
+        return _judges_rows(permission.op1) or _judges_rows(permission.op2)
+    return type(permission).has_object_permission is not rest.BasePermission.has_object_permission

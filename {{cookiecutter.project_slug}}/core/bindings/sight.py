@@ -7,12 +7,12 @@ from itertools import islice
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, router
 from django.http import Http404
 from rest_framework import exceptions
 
 from core.bindings.actions import LOOKING, SUBSCRIBE
-from core.bindings.asking import Origin, Question, asked
+from core.bindings.asking import Origin, Question, asked, key_of
 from core.bindings.permissions import judge_rows
 from core.bindings.resource import ResourceBinding
 from core.callers import Caller
@@ -58,17 +58,28 @@ def labels_of(model: type[models.Model]) -> dict[str, bool]:
 class Sight:
     """The rows that an interest has in sight now, for ``user``.
 
-    If the caller may not look any more, that is none.
+    If the caller may not look any more, that is none. They are read where they are written, since a copy of the
+    database may not have heard of a commit yet.
     """
 
     def __init__(self, interest: Interest, user: Any) -> None:
+        self._interest, self._user = interest, user
         self._binding: ResourceBinding | None = None
-        question = Question(LOOKING[interest.detail], SUBSCRIBE, query=interest.query, counted=False)
+        self._queryset: Any = None
+        if not interest.detail:
+            self._binding = self._asked(None)
+
+    def _asked(self, name: Any) -> ResourceBinding | None:
+        """Return a binding that was asked for the row that clients call ``name``, or for all; None if it refuses."""
+        interest = self._interest
+        question = Question(LOOKING[interest.detail], SUBSCRIBE, name, query=interest.query, counted=False)
         try:
-            self._binding = asked(interest.binding, interest.caller, user, NOWHERE, question)
-            self._queryset = self._binding.filter_queryset(self._binding.get_queryset())
+            binding = asked(interest.binding, interest.caller, self._user, NOWHERE, question)
+            queryset = binding.filter_queryset(binding.get_queryset())
         except _REFUSALS:
-            self._binding = None
+            return None
+        self._queryset = queryset.using(queryset._db or router.db_for_write(queryset.model))  # noqa: SLF001
+        return binding
 
     @property
     def _view(self) -> Any:
@@ -78,30 +89,57 @@ class Sight:
         """Tell whether permissions are asked of each row, so that only a row itself tells whether it is in sight."""
         return self._binding is not None and judge_rows(self._view.get_permissions())
 
-    def keys(self, most: int | None = None) -> dict[Any, Any]:
-        """Return all keys in sight, or the first ``most``, each with what clients call the row."""
+    def keys(self, most: int) -> dict[Any, Any] | None:
+        """Return all keys in sight, each with what clients call the row; None if more than ``most`` may be."""
+        candidates = self.candidates(most + 1)
+        if len(candidates) > most:
+            return None
+        if not self.judges_rows():
+            return candidates
+        return {row.pk: self.shown(row) for block in blocks(candidates) for row in self.rows(block)}
+
+    def candidates(self, most: int | None = None) -> dict[Any, Any]:
+        """Return the keys, or ``most`` of them, that are in sight as far as permissions for rows let them be."""
         if self._binding is None:
             return {}
         field = self._view.lookup_field
         if not _can_be_filtered(self._queryset):
             return {row.pk: shown(row, field) for row in self._queryset}
+        keys = self._queryset.order_by().distinct()  # a join may bring a row twice
         if field == "pk":
-            pks = self._queryset.order_by().values_list("pk", flat=True)[:most]
+            pks = keys.values_list("pk", flat=True)[:most]
             return dict(zip(pks, pks, strict=True))
-        return dict(self._queryset.order_by().values_list("pk", field)[:most])
+        return dict(keys.values_list("pk", field)[:most])
 
     def rows(self, pks: Collection[Any]) -> list[Any]:
         """Return those rows of ``pks``, at most ``BLOCK`` of them, that are in sight."""
-        if self._binding is None or not pks:
+        bindings = self._bindings(pks)
+        if not bindings:
             return []
         if _can_be_filtered(self._queryset):
-            found = list(self._queryset.order_by().filter(pk__in=list(pks)))
+            found = list(self._queryset.order_by().filter(pk__in=list(bindings)))
         else:
-            wanted = set(pks)
-            found = [row for row in self._queryset if row.pk in wanted]
+            found = [row for row in self._queryset if row.pk in bindings]
         if self.judges_rows():
-            found = [row for row in found if self._permitted(row)]
+            found = [row for row in found if _permitted(bindings[row.pk].view, row)]
         return list({row.pk: row for row in found}.values())  # a join may bring a row twice
+
+    def _bindings(self, pks: Collection[Any]) -> dict[Any, ResourceBinding]:
+        """Return by whom each of ``pks`` may be looked at: single rows are asked for one by one, by their names."""
+        if not self._interest.detail:
+            return {} if self._binding is None else dict.fromkeys(pks, self._binding)
+        found = ((pk, self._asked(name)) for pk, name in self._names(pks).items())
+        bindings = {pk: binding for pk, binding in found if binding is not None}
+        self._binding = next(iter(bindings.values()), None)
+        return bindings
+
+    def _names(self, pks: Collection[Any]) -> dict[Any, Any]:
+        """Return ``pks``, each with what a client calls the row in a request."""
+        model, field = self._interest.model, self._interest.binding.view_class().lookup_field
+        if field in {"pk", model._meta.pk.name}:
+            return {pk: key_of(list(pk) if isinstance(pk, tuple) else str(pk)) for pk in pks}
+        rows = model._base_manager.using(router.db_for_write(model)).filter(pk__in=list(pks))
+        return {pk: str(value) for pk, value in rows.values_list("pk", field)}
 
     def shown(self, row: Any) -> Any:
         """Return what clients call ``row``."""
@@ -112,12 +150,13 @@ class Sight:
         data = self._binding.get_serializer(rows, many=True).data if self._binding is not None and rows else ()
         return dict(zip((row.pk for row in rows), data, strict=True))
 
-    def _permitted(self, row: Any) -> bool:
-        try:
-            self._view.check_object_permissions(self._view.request, row)
-        except _REFUSALS:
-            return False
-        return True
+
+def _permitted(view: Any, row: Any) -> bool:
+    try:
+        view.check_object_permissions(view.request, row)
+    except _REFUSALS:
+        return False
+    return True
 
 
 def shown(row: Any, field: str) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from core.bindings.actions import CREATE, EVENTS, LOOKING, SUBSCRIBE, can_look
+from core.bindings.actions import CREATE, EVENTS, LOOKING, SUBSCRIBE, Action, can_look
 from core.bindings.asking import Call, Question, Refused, asked, key_of, parameters_of
 from core.bindings.audience import Subscription
 from core.bindings.filters import require_filters
@@ -75,6 +75,11 @@ def judged(call: Call) -> Subscribing | Unsubscribing:
     require_filters(binding.view, queryset, list(call.request.data.get("filter") or ()))
     binding.filter_queryset(queryset)
     return Subscribing(call.request, wish, interest, Subscription(wish.event))
+
+
+def looking_for(request: Request) -> Action:
+    """Return what a subscription amounts to in REST."""
+    return LOOKING[isinstance(request.data, dict) and _named_row(request) is not None]
 
 
 def _wish(request: Request) -> Wish:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from core.bindings.actions import DELETE, UPDATE
@@ -18,6 +19,14 @@ logger = logging.getLogger(__name__)
 
 Listeners = Audience["SocketConsumer"]
 """An audience of sockets."""
+
+
+class Updates(Enum):
+    """Which updates are told."""
+
+    ALL = "of rows that have been touched"
+    VISIBLE = "of rows that may have been, if they do not look as they did when last told"
+    COMING = "of single rows that are back in sight"
 
 
 @dataclass(slots=True)
@@ -44,35 +53,61 @@ class Delivery:
 
 def _offer(pairs: list[tuple["SocketConsumer", str]]) -> None:
     for socket, text in pairs:
-        socket.offer(text)
+        try:
+            socket.offer(text)
+        except Exception:  # the others are to have theirs
+            logger.exception("An event could not be offered to a socket.")
 
 
 def evaluate(interest: Interest, audience: Listeners, touched: Touched, sight: Sight) -> None:
     """Tell ``audience`` what has become of the rows that a commit has touched."""
     certain = audience.concerned(touched.pks)
     for block in blocks(certain):
-        _evaluate_block(interest, audience, block, touched.created, sight, certain=True)
+        _evaluate_block(interest, audience, block, touched.created, sight, Updates.ALL)
     if touched.unknown:
         doubtful = _doubtful(audience, touched.unknown, sight).difference(certain)
         for block in blocks(doubtful):
-            _evaluate_block(interest, audience, block, touched.created, sight, certain=False)
+            _evaluate_block(interest, audience, block, touched.created, sight, Updates.VISIBLE)
+
+
+def refresh(interest: Interest, audience: Listeners, pks: Collection[Any], sight: Sight) -> None:
+    """Tell ``audience`` which rows have come into sight or gone from it without having been touched.
+
+    Who joins it now loads what is in sight now; so this has to be what all of them have in sight. ``pks`` are the rows
+    that the newcomers name.
+    """
+    for block in blocks(pks if audience.detail else _strayed(audience, sight)):
+        _evaluate_block(interest, audience, block, set(), sight, Updates.COMING)
+
+
+def _strayed(audience: Listeners, sight: Sight) -> Collection[Any]:
+    """Return the rows that may have come into sight, or gone from it, since they were last looked at."""
+    if not audience.whole:
+        return list(audience.seen)
+    keys = sight.keys(audience.most)
+    if keys is None:
+        audience.whole = False
+        return list(audience.seen)
+    return {pk for pk, _ in keys.items() ^ audience.seen.items()} if keys != audience.seen else ()
 
 
 def _doubtful(audience: Listeners, kinds: set[str], sight: Sight) -> set[Any]:
     """Return the rows that may have changed where nobody knows which did."""
     if audience.detail:
         return audience.everyone()
-    current = set(sight.keys())
+    current = set(sight.candidates())
     if audience.whole and "updated" not in kinds:
         return current.symmetric_difference(audience.seen)
     return current.union(audience.seen)
 
 
-def _evaluate_block(  # noqa: PLR0913 - what an event is made of
-    interest: Interest, audience: Listeners, pks: list[Any], created: set[Any], sight: Sight, *, certain: bool
+def _evaluate_block(  # noqa: PLR0913, PLR0917 - what an event is made of
+    interest: Interest, audience: Listeners, pks: list[Any], created: set[Any], sight: Sight, updates: Updates
 ) -> None:
     rows = {row.pk: row for row in sight.rows(pks)}
     events = list(audience.judge(pks, {pk: sight.shown(row) for pk, row in rows.items()}, created))
+    if updates is Updates.COMING:
+        events = [each for each in events if each.action != UPDATE or each.pk not in audience.seen]
     wanted = [rows[each.pk] for each in events if each.action != DELETE and audience.receivers(each)]
     rendered = sight.rendered(wanted)
     delivery = Delivery()
@@ -80,9 +115,10 @@ def _evaluate_block(  # noqa: PLR0913 - what an event is made of
     for each in events:
         digest = None
         if receivers := audience.receivers(each):
-            text = _text(interest, each, rendered.get(each.pk, {}))
+            text = _text(interest, each, {} if each.action == DELETE else rendered[each.pk])
             digest = hash(text[text.index(_AFTER_ACTION) :])
-            if certain or each.action != UPDATE or audience.digests.get(each.pk) != digest:
+            looks_the_same = audience.digests.get(each.pk) == digest
+            if each.action != UPDATE or updates is not Updates.VISIBLE or not looks_the_same:
                 delivery.add(receivers, text)
         told.append((each, digest))
     # Only now, when nothing can fail any more: what could not be told has not been seen.

@@ -22,8 +22,23 @@ def told(made, pks, visible, created=()):
 
 def test_what_was_in_sight_before_and_is_now_decides_what_is_told():
     made = audience(seen=[1, 2])
-    assert told(made, [1, 2, 3, 4], visible=[1, 3]) == [("update", 1), ("delete", 2), ("create", 3)]
+    assert told(made, [1, 2, 3, 4], visible=[1, 3]) == [("delete", 2), ("update", 1), ("create", 3)]
     assert set(made.seen) == {1, 3}
+
+
+def test_a_row_of_another_name_has_gone_by_the_old_one_and_come_by_the_new_one():
+    made = audience()
+    made.seen = {1: "a", 2: "b"}
+    events = list(made.judge([1, 2], {1: "b", 2: "a"}, set()))
+    assert events == [("delete", 1, "a"), ("delete", 2, "b"), ("create", 1, "b"), ("create", 2, "a")]
+
+
+def test_a_single_row_that_is_back_has_changed_and_is_not_new():
+    made = audience(detail=True, whole=False)
+    made.add("a", Subscription("update", 1))
+    assert told(made, [1], [1], created=[1]) == [("update", 1)]
+    assert told(made, [1], []) == [("delete", 1)]
+    assert told(made, [1], [1]) == [("update", 1)]
 
 
 def test_the_same_again_is_an_update():
@@ -56,6 +71,7 @@ def test_single_rows_are_told_to_who_has_named_them():
     assert made.receivers(Told("update", 1, 1)) == {"a"}
     assert made.receivers(Told("update", 2, 2)) == set()
     assert made.tracked
+    assert made.subscriptions("a") == [Subscription("update", 1)]
 
 
 def test_an_event_goes_to_who_has_subscribed_to_it():

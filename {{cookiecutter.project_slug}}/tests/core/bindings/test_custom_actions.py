@@ -1,6 +1,10 @@
 """Actions that a binding adds, and the permission classes of the document."""
 
+import asyncio
+import threading
+
 import pytest
+from asgiref.sync import sync_to_async
 from django.http import HttpResponse
 from rest_framework import permissions as rest
 from rest_framework import serializers
@@ -139,7 +143,7 @@ async def test_documented_permissions_are_asked_for_user_action_and_key(serve_st
         ("stranger", "delete", key),
         ("stranger", "test_list", None),
         ("stranger", "subscribe", key),
-        ("stranger", "subscribe", None),  # as for every event
+        ("stranger", "subscribe", key),  # as for every event
     ]
 
 
@@ -151,6 +155,33 @@ async def test_permissions_of_both_kinds_and_compositions_work_side_by_side(serv
     async with socket(stranger, demultiplexer=streams) as known, socket(demultiplexer=streams) as anonymous:
         assert (await known.request("tags", "list"))["response_status"] == 200
         assert (await anonymous.request("tags", "list"))["response_status"] == 401
+
+
+async def test_an_async_action_does_not_wait_for_that_of_another_stream(serve_streams):
+    """Django runs what they do in the database in one thread for all, unless it is given one for each."""
+    go_on, begun = threading.Event(), threading.Event()
+
+    class Slow(TagBinding):
+        @list_action(permission_classes=[AllowAny])
+        async def slow(self, data=None, **kwargs):
+            def wait():
+                begun.set()
+                return go_on.wait(10)
+
+            return await sync_to_async(wait)()
+
+    class Quick(TagBinding):
+        @list_action(permission_classes=[AllowAny])
+        async def count(self, data=None, **kwargs):
+            return {"count": await Tag.objects.acount()}
+
+    async with socket(demultiplexer=serve_streams(slow=Slow, quick=Quick)) as ws:
+        slow = {"stream": "slow", "payload": {"action": "slow", "request_id": "slow"}}
+        await ws.communicator.send_json_to(slow)
+        assert await asyncio.to_thread(begun.wait, 10)
+        assert (await ws.request("quick", "count"))["data"] == {"count": 0}
+        go_on.set()
+        assert (await ws.communicator.receive_json_from(10))["payload"]["data"] is True
 
 
 def test_a_permission_that_says_nothing_names_what_it_lacks():

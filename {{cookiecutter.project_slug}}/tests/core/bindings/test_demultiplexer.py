@@ -115,6 +115,20 @@ async def test_a_message_that_is_too_large_gets_an_error_reply(settings, slow_st
         assert (await ws.request("slow", "quick", 1))["data"] == 1
 
 
+@pytest.mark.parametrize("stream", ["slow", "nowhere"])
+async def test_what_cannot_be_written_back_does_not_stop_the_stream(slow_streams, stream):
+    """Half a surrogate pair, and a request_id nested so deeply that it can just be read."""
+    nested = ["[" * depth + "]" * depth for depth in range(850, 1000, 50)]
+    async with socket(demultiplexer=slow_streams) as ws:
+        for request_id in ('"\\ud800"', *nested):
+            payload = f'{{"action": "quick", "request_id": {request_id}}}'
+            await ws.communicator.send_to(text_data=f'{{"stream": "{stream}", "payload": {payload}}}')
+            answer = json.loads(await ws.communicator.receive_from(10))
+            assert answer["payload"]["response_status"] in {200, 404, 400, 500}
+            assert answer["payload"]["request_id"] in ("\ud800", None) or request_id in nested
+            assert (await ws.request("slow", "quick", 1))["data"] == 1
+
+
 async def test_requests_of_one_stream_are_answered_in_order(slow_streams):
     async with socket(demultiplexer=slow_streams) as ws:
         await send(ws, "slow", "slow", data=0)

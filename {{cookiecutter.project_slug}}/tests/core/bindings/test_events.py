@@ -10,19 +10,25 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from rest_framework import serializers
-from rest_framework.permissions import BasePermission, DjangoModelPermissions
+from rest_framework.permissions import AllowAny as RestAllowAny
+from rest_framework.permissions import BasePermission, DjangoModelPermissions, IsAuthenticated
 from rest_framework.test import APIClient
 
 from core.bindings import AllowAny, ResourceBinding
+from core.bindings import BasePermission as DocumentedPermission
 from core.bindings import dispatcher as module
 from core.bindings.dispatcher import dispatcher
+from core.bindings.sight import Interest, Sight
+from core.callers import Caller
 from core.changes import Change, changes_heard, record_change
-from core.sockets import CloseCode
+from core.sockets import CloseCode, SocketConsumer
 from core.testing import socket
 from polls.models import Choice, Question
 from tests.testapp.models import Cafe, Folder, Note, Place, Tag, Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+NOBODY = Caller(None, "testserver", "http", "en-us")
 
 
 def binding_of(model_class, *names, **attributes):
@@ -184,6 +190,37 @@ class TestWritesOfEveryKind:
             await tag.adelete()
             assert summary(await ws.events()) == [("delete", "a")]
 
+    async def test_a_row_that_is_renamed_has_gone_by_the_old_name_and_come_by_the_new_one(self, serve_streams):
+        streams = serve_streams(tags=binding_of(Tag, "name", lookup_field="name"))
+        await Tag.objects.acreate(name="a")
+        async with socket(demultiplexer=streams) as ws, socket(demultiplexer=streams) as single:
+            await subscribed(ws, "tags")
+            await subscribed(single, "tags", "update", "delete", pk="a")
+            await Tag.objects.aupdate(name="b")
+            first, second = await ws.events()
+            assert (first["action"], first["pk"], first["data"]) == ("delete", "a", {})
+            assert (second["action"], second["pk"], second["data"]) == ("create", "b", {"name": "b"})
+            assert summary(await single.events()) == [("delete", "a"), ("update", "b")]
+
+    async def test_a_row_that_holds_half_a_surrogate_pair_is_told_and_so_are_the_others(self, serve_streams):
+        """JSON has an escape for it; without, the frame could not be sent."""
+
+        class Binding(binding_of(Tag, "name")):
+            def get_serializer_class(self):
+                class Serializer(serializers.Serializer):
+                    def to_representation(self, instance):
+                        return {"name": instance.name.replace("bad", "\ud800")}
+
+                return Serializer
+
+        streams = serve_streams(tags=Binding)
+        async with socket(demultiplexer=streams) as ws, socket(demultiplexer=streams) as other:
+            for each in (ws, other):
+                await each.subscribe("tags", "create")
+            await Tag.objects.abulk_create([Tag(name="bad"), Tag(name="good")])
+            for each in (ws, other):
+                assert [event["data"]["name"] for event in await each.events()] == ["\ud800", "good"]
+
 
 class TestCommits:
     async def test_nothing_is_told_before_the_commit(self, question):
@@ -332,7 +369,7 @@ class TestSight:
                 (True, "update"),
                 (False, "delete"),
                 (False, None),
-                (True, None),
+                (True, "update"),  # it is back
                 (True, "update"),
             ):
                 question.published = published
@@ -347,14 +384,77 @@ class TestSight:
         binding = binding_of(Tag, "name", permission_classes=(LightOnly,))
         tag = await Tag.objects.acreate(name="t", weight=1)
         async with socket(demultiplexer=serve_streams(tags=binding)) as ws:
-            assert (await ws.subscribe("tags", "update"))["tracked"] is False
+            assert (await ws.subscribe("tags", "update"))["tracked"] is True
             await subscribed(ws, "tags", "create", "delete")
-            for weight, action in ((2, "update"), (20, "delete"), (30, None)):
-                await Tag.objects.filter(pk=tag.pk).aupdate(weight=weight)
+            pk = tag.pk
+            for weight, action in ((2, "update"), (20, "delete"), (30, None), (1, "create")):
+                await Tag.objects.filter(pk=pk).aupdate(weight=weight)
                 assert [event["action"] for event in await ws.events()] == ([action] if action else [])
             heavy = await Tag.objects.acreate(name="h", weight=100)
             await heavy.adelete()
             assert await ws.events() == []
+            await tag.adelete()
+            assert summary(await ws.events()) == [("delete", pk)]
+
+    async def test_a_row_that_was_never_named_goes_out_of_sight_with_permissions_of_rows_as_without(
+        self, serve_streams, bindings_settings
+    ):
+        class LightOnly(BasePermission):
+            def has_object_permission(self, request, view, obj):
+                return obj.weight < 10
+
+        bindings_settings(MAX_TRACKED=2)
+        binding = binding_of(Tag, "name", permission_classes=(LightOnly,))
+        light, heavy = [await Tag.objects.acreate(name=str(weight), weight=weight) for weight in (1, 100)]
+        async with socket(demultiplexer=serve_streams(tags=binding)) as ws:
+            assert (await ws.subscribe("tags", "delete"))["tracked"] is True
+            pk = light.pk
+            await light.adelete()
+            await heavy.adelete()
+            assert summary(await ws.events()) == [("delete", pk)]
+
+    async def test_compositions_of_permissions_that_ask_of_no_row_ask_of_no_row(self, serve_streams, stranger):
+        permissions = (IsAuthenticated & (RestAllowAny | IsAuthenticated),)
+        streams = serve_streams(tags=binding_of(Tag, "name", permission_classes=permissions))
+        with_permissions = Interest(streams.mapping["tags"], "tags", NOBODY, "", False)
+        assert not await run(lambda: Sight(with_permissions, stranger).judges_rows())
+
+    async def test_documented_permissions_are_asked_for_each_event_of_a_single_row(self, serve_streams, stranger):
+        allowed = set()
+
+        class Listed(DocumentedPermission):
+            def has_permission(self, user, action, pk):
+                return pk is None or pk in allowed
+
+        binding = binding_of(Tag, "name", permission_classes=(Listed,), lookup_field="name")
+        await Tag.objects.acreate(name="a")
+        tag = await Tag.objects.acreate(name="b")
+        allowed.update("ab")
+        async with socket(stranger, demultiplexer=serve_streams(tags=binding)) as ws:
+            for name in "ab":
+                await subscribed(ws, "tags", "update", "delete", pk=name)
+            allowed.remove("a")
+            assert (await ws.request("tags", "retrieve", pk="a"))["response_status"] == 403
+            await Tag.objects.aupdate(weight=42)
+            await tag.asave()
+            assert summary(await ws.events()) == [("delete", "a"), ("update", "b"), ("update", "b")]
+
+    async def test_rows_that_a_join_brings_twice_are_counted_once(self, serve_streams, bindings_settings):
+        bindings_settings(MAX_TRACKED=3)
+
+        class Binding(binding_of(Folder, "id")):
+            def get_queryset(self):
+                return Folder.objects.filter(tags__weight__gte=0)
+
+        tags = [await Tag.objects.acreate(name=str(number)) for number in range(6)]
+        folders = [await Folder.objects.acreate(name="f") for _ in range(3)]
+        for folder in folders:
+            await folder.tags.aset(tags)
+        async with socket(demultiplexer=serve_streams(folders=Binding)) as ws:
+            assert (await ws.subscribe("folders", "delete"))["tracked"] is True
+            pk = folders[-1].pk
+            await folders[-1].adelete()
+            assert summary(await ws.events()) == [("delete", pk)]
 
     async def test_who_has_lost_the_permission_hears_nothing_more_of_rows(self, serve_streams, author):
         class Strict(DjangoModelPermissions):
@@ -589,6 +689,24 @@ class TestCost:
 
 
 class TestFaults:
+    async def test_a_socket_that_cannot_be_offered_to_does_not_silence_the_others(self, question, monkeypatch):
+        offer, refusing = SocketConsumer.offer, []
+
+        def failing(self, text):
+            if self in refusing and '"update"' in text:
+                raise RuntimeError("as asked")
+            offer(self, text)
+
+        monkeypatch.setattr(SocketConsumer, "offer", failing)
+        async with socket() as first, socket() as second:
+            for ws in (first, second):
+                await ws.subscribe("questions", "update", pk=question.pk)
+            (audience,) = dispatcher._audiences.values()
+            refusing.append(next(iter(audience._subscriptions)))
+            for _ in range(2):
+                await question.asave()
+            assert sorted([len(await first.events()), len(await second.events())]) == [0, 2]
+
     async def test_a_channel_layer_that_is_down_hurts_neither_writes_nor_events(self, question, settings):
         settings.CHANNEL_LAYERS = {
             "default": {
@@ -625,6 +743,23 @@ class TestFaults:
                 await question.asave()
                 assert summary(await again.events()) == [("update", question.pk)]
             assert await other.events() == []
+
+    async def test_whatever_is_raised_for_one_stream_the_process_goes_on_telling(self, serve_streams):
+        raised = []
+
+        class Binding(binding_of(Tag, "name")):
+            def get_serializer_context(self):
+                if self.action == "subscribe" and not raised:
+                    raised.append(1)
+                    raise asyncio.CancelledError
+                return super().get_serializer_context()
+
+        async with socket(demultiplexer=serve_streams(tags=Binding)) as ws:
+            await ws.subscribe("tags", "create")
+            await Tag.objects.acreate(name="a")
+            assert (await ws.event())["data"] == {"name": "a"}
+            await Tag.objects.acreate(name="b")
+            assert (await ws.event())["data"] == {"name": "b"}
 
     async def test_one_row_that_cannot_be_shown_does_not_silence_other_streams(self, serve_streams, caplog):
         class Binding(binding_of(Tag, "name")):

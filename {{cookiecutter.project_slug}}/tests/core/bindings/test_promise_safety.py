@@ -6,14 +6,24 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rest_framework import serializers
+from rest_framework.authentication import RemoteUserAuthentication, SessionAuthentication, TokenAuthentication
+from rest_framework.authtoken.models import Token
+from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.response import Response
 from rest_framework.test import APIClient
+from rest_framework.viewsets import ModelViewSet
 
+from core.bindings import ResourceBinding
 from core.bindings.asking import Call, Origin
 from core.bindings.calls import perform
 from core.bindings.messages import Request
 from core.bindings.streams import declared
 from core.callers import Caller
+from core.testing import socket
 from polls.models import Choice, Question
+from tests.testapp.models import Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -140,6 +150,46 @@ def test_the_socket_answers_what_rest_answers(people, who, stream, action, pk, b
         assert got == {}
     else:
         assert made_alike(got) == made_alike({} if wanted is None else wanted)
+
+
+class Tags(ModelViewSet):
+    """Shown to who has come with a token."""
+
+    queryset = Tag.objects.all()
+    serializer_class = type(
+        "TagSerializer",
+        (serializers.ModelSerializer,),
+        {"Meta": type("Meta", (), {"model": Tag, "fields": ("id", "name")})},
+    )
+    authentication_classes = (TokenAuthentication,)
+    permission_classes = (IsAuthenticated,)
+
+    @action(detail=False, authentication_classes=[SessionAuthentication])
+    def by_session(self, request):
+        return Response("seen")
+
+    @action(detail=False, authentication_classes=[RemoteUserAuthentication])
+    def by_other_means(self, request):
+        return Response("seen")
+
+
+async def test_a_stream_knows_a_caller_by_what_its_viewset_takes(author, serve_streams):
+    """Whose session or token the viewset would not look at is nobody to it, and hears what nobody hears."""
+    token = await Token.objects.acreate(user=author)
+    streams = serve_streams(tags=type("Binding", (ResourceBinding,), {"viewset_class": Tags}))
+    by_token = {"authorization": f"Token {token.key}"}
+    async with (
+        socket(author, demultiplexer=streams) as session,
+        socket(demultiplexer=streams, headers=by_token) as with_token,
+    ):
+        for ws, statuses in ((session, (401, 200, 401)), (with_token, (200, 401, 401))):
+            for name, status in zip(("list", "by_session", "by_other_means"), statuses, strict=True):
+                assert (await ws.request("tags", name))["response_status"] == status
+        assert (await session.request("tags", "subscribe", {"action": "create"}))["response_status"] == 401
+        await with_token.subscribe("tags", "create")
+        await Tag.objects.acreate(name="a")
+        assert [event["data"]["name"] for event in await with_token.events()] == ["a"]
+        assert await session.events() == []
 
 
 json_values = st.recursive(

@@ -10,6 +10,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from core.bindings import AllowAny, BasePermission, ResourceBinding
 from core.bindings.dispatcher import dispatcher
+from core.callers import Caller, CallerGoneError
+from core.changes import reader
+from core.sockets import CloseCode
 from core.testing import socket
 from polls.models import Choice, Question
 from tests.testapp.models import Tag
@@ -157,7 +160,9 @@ async def test_who_may_not_see_a_row_may_not_subscribe_to_it(hidden_question, st
 async def test_who_may_not_look_may_not_subscribe(serve_streams):
     class Documented(BasePermission):
         def has_permission(self, user, action, pk):
-            return action != "subscribe" or pk is not None
+            return action != "subscribe" or pk in allowed
+
+    allowed = set()
 
     class Members(TagBinding):
         permission_classes = (IsAuthenticated,)
@@ -166,13 +171,17 @@ async def test_who_may_not_look_may_not_subscribe(serve_streams):
         permission_classes = (Documented,)
 
     tag = await Tag.objects.acreate(name="a")
+    allowed.add(str(tag.pk))
     async with socket(demultiplexer=serve_streams(members=Members, singles=OneByOne)) as ws:
         assert (await refused(ws, "members", {"action": "update"}))[0] == 401
         assert (await refused(ws, "members", {"action": "update", "pk": tag.pk}))[0] == 401
         assert (await refused(ws, "singles", {"action": "update"}))[0] == 401
         assert (await refused(ws, "singles", {"action": "update", "pk": tag.pk}))[0] == 200
         await tag.asave()
-        assert await ws.events() == []  # an event is asked for without a key
+        assert summary(await ws.events()) == [("update", tag.pk)]  # an event is asked for as the subscription was
+        allowed.clear()
+        await tag.asave()
+        assert await ws.events() == []
 
 
 async def test_only_what_can_be_looked_at_can_be_subscribed_to(serve_streams):
@@ -222,6 +231,100 @@ async def test_a_socket_that_is_closed_leaves_nothing_behind(question):
     assert len(dispatcher) == 0
     assert not dispatcher._wanted
     assert not dispatcher._by_label
+
+
+async def test_two_spellings_of_a_key_are_two_subscriptions_to_one_row(question):
+    async with socket() as ws:
+        await ws.subscribe("questions", "update", pk=question.pk)
+        await ws.subscribe("questions", "update", pk=f"0{question.pk}")
+        await ws.request("questions", "unsubscribe", {"action": "update", "pk": f"0{question.pk}"})
+        await question.asave()
+        assert summary(await ws.events()) == [("update", question.pk)]
+        await ws.request("questions", "unsubscribe", {"action": "update", "pk": question.pk})
+        await question.asave()
+        assert await ws.events() == []
+    assert len(dispatcher) == 0
+
+
+async def test_a_subscription_that_fails_to_be_made_again_is_not_forgotten(question, monkeypatch):
+    async def failing():
+        raise RuntimeError("as asked")
+
+    async with socket() as ws:
+        await ws.subscribe("questions", "update")
+        with monkeypatch.context() as patched:
+            patched.setattr(reader, "begun", failing)
+            for action in ("update", "delete"):
+                reply = await ws.request("questions", "subscribe", {"action": action})
+                assert reply["response_status"] == 500
+        await question.asave()
+        assert summary(await ws.events()) == [("update", question.pk)]
+    assert len(dispatcher) == 0
+
+
+async def test_who_is_gone_when_the_subscription_is_made_is_closed(author, monkeypatch):
+    def gone(self):
+        raise CallerGoneError
+
+    async with socket(author) as ws:
+        monkeypatch.setattr(Caller, "user", gone)
+        data = {"action": "update"}
+        await ws.communicator.send_json_to({"stream": "questions", "payload": {"action": "subscribe", "data": data}})
+        assert await ws.close_code() == CloseCode.NOT_AUTHENTICATED
+
+
+class TestLateSubscribers:
+    """What is in sight may have changed without a commit that says so. Who subscribes loads what is in sight now."""
+
+    async def test_a_row_that_had_come_into_sight_unnoticed_is_updated_to_who_has_loaded_it(self, question):
+        question.published = False
+        await question.asave()
+        choice = await question.choices.order_by("pk").afirst()
+        async with socket() as early, socket() as late:
+            await early.subscribe("choices", "create")
+            question.published = True
+            await question.asave()
+            assert await early.events() == []
+            await late.subscribe("choices", "update")
+            assert choice.pk in [row["id"] for row in (await late.request("choices", "list"))["data"]]
+            await Choice.objects.filter(pk=choice.pk).aupdate(votes=3)
+            assert summary(await late.events()) == [("update", choice.pk)]
+            assert {pk for action, pk in summary(await early.events())} == {
+                row.pk async for row in question.choices.all()
+            }  # who was there is told with them
+
+    @pytest.mark.parametrize("tracked", [True, False])
+    async def test_who_could_never_see_a_row_is_not_told_that_it_has_gone(self, question, bindings_settings, tracked):
+        if not tracked:
+            bindings_settings(MAX_TRACKED=1)
+        choice = await question.choices.afirst()
+        async with socket() as early, socket() as late:
+            assert (await early.subscribe("choices", "delete"))["tracked"] is tracked
+            await choice.asave()  # named to who is there
+            await early.events()
+            question.published = False
+            await question.asave()
+            await late.subscribe("choices", "delete")
+            assert (await late.request("choices", "list"))["data"] == []
+            assert ("delete", choice.pk) in summary(await early.events())
+            await choice.asave()
+            assert await late.events() == []
+
+    async def test_a_single_row_that_has_gone_and_come_unnoticed_is_the_same_to_all(self, question):
+        choice = await question.choices.afirst()
+        async with socket() as early, socket() as late:
+            await early.subscribe("choices", "delete", pk=choice.pk)
+            await early.subscribe("choices", "update", pk=choice.pk)
+            for published, action in ((False, "delete"), (True, "update")):
+                question.published = published
+                await question.asave()
+                await choice.asave()
+                assert summary(await early.events()) == [(action, choice.pk)]
+            await late.subscribe("choices", "update", pk=choice.pk)
+            assert await early.events() == []
+            await choice.asave()
+            for ws in (early, late):
+                assert summary(await ws.events()) == [("update", choice.pk)]
 
 
 async def test_what_is_committed_after_the_confirmation_is_told(question):
