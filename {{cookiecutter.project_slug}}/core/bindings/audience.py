@@ -25,6 +25,14 @@ class Touched:
     created: set[Any] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
 
+    def __bool__(self) -> bool:
+        return bool(self.pks or self.unknown)
+
+    def merged(self, later: "Touched", most: int) -> "Touched":
+        """Return this and a later commit as one. Of more than ``most`` rows it is not said which they are."""
+        made = Touched(self.pks | later.pks, self.created | later.created, self.unknown | later.unknown)
+        return made if len(made.pks) <= most else Touched(unknown={"created", "updated", "deleted"})
+
     def add(self, change: Change, *, same_keys: bool = True) -> None:
         """Add one change. Without ``same_keys`` its keys are those of another table, and say nothing here."""
         if change.pks is None or not same_keys:
@@ -49,7 +57,7 @@ class Audience(Generic[_Socket]):
 
     ``seen`` are the rows that it has in sight, by key, with what clients call each. ``whole`` tells that those are all
     there are; if there are too many to remember, it holds those that an event has named. ``most`` is how many it
-    may hold. ``digests`` are of rows as last told.
+    may hold; ``outgrown`` tells that those were all, until they became too many. ``digests`` are of rows as last told.
     """
 
     detail: bool
@@ -57,7 +65,7 @@ class Audience(Generic[_Socket]):
     seen: dict[Any, Any] = field(default_factory=dict)
     whole: bool = False
     digests: dict[Any, int] = field(default_factory=dict)
-    stale: bool = False  # something could not be evaluated and has to be made good
+    outgrown: bool = False
     _sockets: dict[Any, dict[str, set[_Socket]]] = field(default_factory=dict)  # by row and event
     _subscriptions: dict[_Socket, set[Subscription]] = field(default_factory=dict)
 
@@ -112,8 +120,13 @@ class Audience(Generic[_Socket]):
         """Remember that a row is in sight."""
         self.seen[pk] = shown
         if len(self.seen) > self.most and not self.detail:
-            self.whole = False
+            self.outgrow()
             self.forget(next(iter(self.seen)))
+
+    def outgrow(self) -> None:
+        """Take in that there are more rows in sight than can be remembered."""
+        self.outgrown = self.outgrown or self.whole
+        self.whole = False
 
     def forget(self, pk: Any) -> None:
         """Forget a row that is out of sight."""

@@ -85,6 +85,11 @@ class Sight:
     def _view(self) -> Any:
         return self._binding.view if self._binding is not None else None
 
+    def databases(self) -> frozenset[str]:
+        """Return the databases whose commits may change what is in sight: where rows are read, and are written."""
+        written = router.db_for_write(self._interest.model)
+        return frozenset({written} if self._queryset is None else {written, self._queryset.db})
+
     def judges_rows(self) -> bool:
         """Tell whether permissions are asked of each row, so that only a row itself tells whether it is in sight."""
         return self._binding is not None and judge_rows(self._view.get_permissions())

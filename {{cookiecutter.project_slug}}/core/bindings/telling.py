@@ -2,10 +2,14 @@
 
 import asyncio
 import logging
+import threading
+import time
+from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from core.bindings.actions import DELETE, UPDATE
 from core.bindings.audience import Audience, Told, Touched
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SLICE: Final = 0.01
+"""Seconds that an event loop is held up at a time."""
+
 Listeners = Audience["SocketConsumer"]
 """An audience of sockets."""
 
@@ -27,6 +34,52 @@ class Updates(Enum):
     ALL = "of rows that have been touched"
     VISIBLE = "of rows that may have been, if they do not look as they did when last told"
     COMING = "of single rows that are back in sight"
+
+
+class Outlet:
+    """What is to be offered to the sockets of one event loop: in slices, so that the loop is not held up for long."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pairs: deque[tuple[SocketConsumer, str]] = deque()
+        self.open = False
+        """Whether something is still to be offered."""
+
+    def put(self, loop: asyncio.AbstractEventLoop, pairs: Iterable[tuple["SocketConsumer", str]]) -> None:
+        """Have texts offered to sockets of ``loop``, after those that came before. From any thread."""
+        with self._lock:
+            self._pairs.extend(pairs)
+            if self.open:
+                return
+            self.open = True
+        try:
+            loop.call_soon_threadsafe(self._offer, loop)
+        except RuntimeError:  # it has ended, and its sockets with it
+            logger.debug("Events found their event loop closed.")
+
+    def _offer(self, loop: asyncio.AbstractEventLoop) -> None:
+        until = time.monotonic() + SLICE
+        while time.monotonic() < until:
+            with self._lock:
+                if not self._pairs:
+                    self.open = False
+                    return
+                socket, text = self._pairs.popleft()
+            try:
+                socket.offer(text)
+            except Exception:  # the others are to have theirs
+                logger.exception("An event could not be offered to a socket.")
+        loop.call_soon(self._offer, loop)
+
+
+_outlets: WeakKeyDictionary[asyncio.AbstractEventLoop, Outlet] = WeakKeyDictionary()
+_outlets_lock: Final = threading.Lock()
+
+
+def all_offered() -> bool:
+    """Tell whether everything that was sent has been offered to its sockets."""
+    with _outlets_lock:
+        return not any(outlet.open for loop, outlet in _outlets.items() if not loop.is_closed())
 
 
 @dataclass(slots=True)
@@ -44,26 +97,30 @@ class Delivery:
     def send(self) -> None:
         """Hand it over to the event loops. From any thread."""
         for loop, pairs in self.by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_offer, pairs)
-            except RuntimeError:  # it has ended, and its sockets with it
-                logger.debug("Events found their event loop closed.")
+            with _outlets_lock:
+                outlet = _outlets.setdefault(loop, Outlet())
+            outlet.put(loop, pairs)
         self.by_loop.clear()
 
 
-def _offer(pairs: list[tuple["SocketConsumer", str]]) -> None:
-    for socket, text in pairs:
+def close(sockets: Iterable["SocketConsumer"], code: int) -> None:
+    """Close ``sockets``. From any thread."""
+    for socket in sockets:
         try:
-            socket.offer(text)
-        except Exception:  # the others are to have theirs
-            logger.exception("An event could not be offered to a socket.")
+            socket.loop.call_soon_threadsafe(socket.close, code)
+        except RuntimeError:
+            logger.debug("A socket that was to be closed found its event loop closed.")
 
 
 def evaluate(interest: Interest, audience: Listeners, touched: Touched, sight: Sight) -> None:
-    """Tell ``audience`` what has become of the rows that a commit has touched."""
+    """Tell ``audience`` what has become of the rows that a commit has touched.
+
+    If that fails, those that are left in ``touched`` are still to be told.
+    """
     certain = audience.concerned(touched.pks)
     for block in blocks(certain):
         _evaluate_block(interest, audience, block, touched.created, sight, Updates.ALL)
+        touched.pks.difference_update(block)
     if touched.unknown:
         doubtful = _doubtful(audience, touched.unknown, sight).difference(certain)
         for block in blocks(doubtful):
@@ -86,7 +143,7 @@ def _strayed(audience: Listeners, sight: Sight) -> Collection[Any]:
         return list(audience.seen)
     keys = sight.keys(audience.most)
     if keys is None:
-        audience.whole = False
+        audience.outgrow()
         return list(audience.seen)
     return {pk for pk, _ in keys.items() ^ audience.seen.items()} if keys != audience.seen else ()
 

@@ -63,6 +63,17 @@ def test_no_more_is_remembered_than_may_be():
     assert not made.tracked
 
 
+def test_an_audience_that_outgrows_what_it_can_remember_says_so():
+    made = audience(seen=[1, 2, 3], most=3)
+    told(made, [1], visible=[1])
+    assert not made.outgrown
+    told(made, [4], visible=[4])
+    assert made.outgrown
+    untracked = audience(seen=[1, 2, 3], most=3, whole=False)
+    told(untracked, [4], visible=[4])
+    assert not untracked.outgrown
+
+
 def test_single_rows_are_told_to_who_has_named_them():
     made = audience(detail=True, whole=False)
     made.add("a", Subscription("update", 1))
@@ -105,6 +116,13 @@ def test_changes_of_one_commit_are_added_up():
     touched.add(Change("a.b", "t", "deleted", None, None, "default"))
     touched.add(Change("a.parent", "p", "updated", (9,), None, "default"), same_keys=False)
     assert (touched.pks, touched.created, touched.unknown) == ({1, 2}, {1}, {"deleted", "updated"})
+
+
+def test_commits_that_become_one_do_not_grow_without_bound():
+    one, other = Touched({1}, {1}), Touched({2}, set(), {"deleted"})
+    assert one.merged(other, 2) == Touched({1, 2}, {1}, {"deleted"})
+    assert one.merged(other, 1) == Touched(set(), set(), {"created", "updated", "deleted"})
+    assert one == Touched({1}, {1})
 
 
 @given(st.lists(st.tuples(st.sets(st.integers(0, 5)), st.sets(st.integers(0, 5)))), st.sets(st.integers(0, 5)))

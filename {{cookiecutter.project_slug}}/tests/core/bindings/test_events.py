@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -16,9 +17,10 @@ from rest_framework.test import APIClient
 
 from core.bindings import AllowAny, ResourceBinding
 from core.bindings import BasePermission as DocumentedPermission
-from core.bindings import dispatcher as module
+from core.bindings import lane as module
 from core.bindings.dispatcher import dispatcher
 from core.bindings.sight import Interest, Sight
+from core.bindings.streams import declared
 from core.callers import Caller
 from core.changes import Change, changes_heard, record_change
 from core.sockets import CloseCode, SocketConsumer
@@ -40,6 +42,13 @@ def binding_of(model_class, *names, **attributes):
 
 def summary(events):
     return [(event["action"], event["pk"]) for event in events]
+
+
+class LaggingCopy:
+    """Sends reads to a database that is not there."""
+
+    def db_for_read(self, model, **hints):
+        return "copy"
 
 
 async def subscribed(ws, stream, *actions, **data):
@@ -277,6 +286,47 @@ class TestCommits:
         assert len(failures) == 2
         assert caplog.text.count("cannot be told; trying again") == 1
 
+    @pytest.mark.parametrize("limit", [100, 0])
+    async def test_what_is_made_good_is_what_could_not_be_told_and_no_more(
+        self, serve_streams, monkeypatch, bindings_settings, limit
+    ):
+        """Rows that nobody has touched are not told, and new ones are new even where not all are remembered."""
+        evaluate, failing = module.evaluate, [True]
+
+        def evaluate_unless_failing(*args):
+            if failing:
+                raise RuntimeError("as asked")
+            evaluate(*args)
+
+        monkeypatch.setattr(module, "evaluate", evaluate_unless_failing)
+        monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+        bindings_settings(MAX_TRACKED=limit)
+        await Tag.objects.abulk_create([Tag(name=str(number)) for number in range(50)])
+        tag = await Tag.objects.afirst()
+        async with socket(demultiplexer=serve_streams(tags=binding_of(Tag, "name"))) as ws:
+            await subscribed(ws, "tags")
+            new = await Tag.objects.acreate(name="new")
+            await tag.asave()
+            assert await ws.events() == []
+            failing.clear()
+            told = [await ws.event(), await ws.event()]
+            assert sorted(summary(told)) == [("create", new.pk), ("update", tag.pk)]
+            assert await ws.events() == []
+
+    async def test_one_timer_is_enough_for_all_that_is_to_be_made_good(self, question, monkeypatch):
+        def failing(*args):
+            raise RuntimeError("as asked")
+
+        monkeypatch.setattr(module, "evaluate", failing)
+        async with socket() as ws:
+            for votes in range(10):
+                await ws.subscribe("choices", "update", filter={"votes__gte": -votes})
+            await Choice.objects.aupdate(votes=1)
+            await ws.events()
+            assert len(dispatcher._owing) == 10
+            assert len([each for each in threading.enumerate() if isinstance(each, threading.Timer)]) == 1
+        assert not dispatcher._owing
+
     async def test_events_of_one_row_come_in_the_order_of_commits(self, question):
         choice = await question.choices.afirst()
 
@@ -292,28 +342,65 @@ class TestCommits:
             assert votes == sorted(votes)
             assert votes[-1] == 50
 
-    async def test_more_commits_than_can_wait_are_told_as_one(self, question, monkeypatch):
-        monkeypatch.setattr(module, "MOST_WAITING", 1)
-        stop = threading.Event()
+    @pytest.fixture
+    def held_up(self, monkeypatch):
+        """An event that the evaluation of the first commit sets, and one that it waits for."""
+        evaluate, begun, go_on = module.evaluate, threading.Event(), threading.Event()
+
+        def waiting(*args):
+            if not begun.is_set():
+                begun.set()
+                assert go_on.wait(10)
+            evaluate(*args)
+
+        monkeypatch.setattr(module, "evaluate", waiting)
+        yield begun, go_on
+        go_on.set()
+
+    @pytest.mark.parametrize("limits", [{"MOST_WAITING": 1}, {"LATE": 0}])
+    async def test_who_is_behind_tells_several_commits_as_one(self, question, held_up, monkeypatch, limits):
+        begun, go_on = held_up
+        for name, value in limits.items():
+            monkeypatch.setattr(module, name, value)
         async with socket() as ws:
             await ws.subscribe("questions", "update")
-            dispatcher._put(stop.wait)
+            await question.asave()
+            assert await asyncio.to_thread(begun.wait, 10)
             for _ in range(5):
                 await question.asave()
-            assert len(dispatcher._waiting) <= 2
-            stop.set()
+            go_on.set()
+            assert summary(await ws.events()) == [("update", question.pk)] * 2
+
+    async def test_who_is_slow_to_be_told_does_not_hold_up_others(self, question, author, held_up):
+        """Neither their events nor their confirmations."""
+        begun, go_on = held_up
+        choice = await question.choices.afirst()
+        async with socket() as slow, socket(author) as other:
+            await slow.subscribe("questions", "update")
+            await question.asave()
+            assert await asyncio.to_thread(begun.wait, 10)
+            await other.subscribe("choices", "update")
+            await choice.asave()
+            assert (await other.event())["pk"] == choice.pk
+            go_on.set()
+            assert summary(await slow.events()) == [("update", question.pk)]
+
+    async def test_a_change_of_another_database_is_no_event(self, question):
+        async with socket() as ws:
+            await ws.subscribe("questions", "update")
+            for database in ("other", "default"):
+                change = Change("polls.question", "polls_question", "updated", (question.pk,), None, database)
+                await run(changes_heard.tell, [change])
             assert summary(await ws.events()) == [("update", question.pk)]
 
-    async def test_who_is_late_tells_several_commits_as_one(self, question, monkeypatch):
-        stop = threading.Event()
-        async with socket() as ws:
-            await ws.subscribe("questions", "update")
-            dispatcher._put(stop.wait)
-            for _ in range(5):
-                await question.asave()
-            monkeypatch.setattr(module, "LATE", 0)
-            stop.set()
-            assert summary(await ws.events()) == [("update", question.pk)]
+    async def test_rows_are_read_where_they_are_written(self, question, settings):
+        """A copy that has not heard of a commit yet would hide it for good."""
+        settings.DATABASE_ROUTERS = [LaggingCopy()]
+        sight = Sight(Interest(declared()["choices"], "choices", NOBODY, "", False), AnonymousUser())
+        pks = await run(lambda: list(sight.keys(10)))
+        assert len(pks) == 2
+        assert len(await run(sight.rows, pks)) == 2
+        assert sight.databases() == {"default"}
 
 
 class TestSight:
@@ -495,6 +582,26 @@ class TestSight:
             await first.adelete()
             assert summary(await ws.events()) == [("delete", pk)]
 
+    async def test_who_was_promised_everything_is_closed_when_that_has_become_too_much(
+        self, question, bindings_settings
+    ):
+        bindings_settings(MAX_TRACKED=2)
+        async with socket() as ws, socket() as other:
+            assert (await ws.subscribe("choices", "delete"))["tracked"] is True
+            await other.subscribe("questions", "update")
+            for number in range(2):  # it may grow to twice as many
+                choice = await Choice.objects.acreate(question=question, choice_text=str(number))
+            assert await ws.events() == []
+            pk = choice.pk
+            await choice.adelete()
+            assert summary(await ws.events()) == [("delete", pk)]
+            for number in range(2):
+                await Choice.objects.acreate(question=question, choice_text=str(number))
+            assert await ws.close_code() == CloseCode.TOO_SLOW
+            assert (await other.request("questions", "list"))["response_status"] == 200
+            async with socket() as again:
+                assert (await again.subscribe("choices", "delete"))["tracked"] is False
+
     async def test_no_more_is_remembered_for_all_together_than_may_be(self, question, bindings_settings, author):
         bindings_settings(MAX_TRACKED_IN_ALL=3)
         async with socket() as first, socket(author) as second, socket(author) as third:
@@ -615,14 +722,14 @@ class TestCost:
     @pytest.fixture
     def queries(self, monkeypatch):
         """The statements that each audience has cost for each commit."""
-        tell, counted = dispatcher._tell_audience, []
+        tell, counted = module.Lane._tell, []
 
         def counting(*args):
             with CaptureQueriesContext(connection) as captured:
                 tell(*args)
             counted.append([query["sql"] for query in captured])
 
-        monkeypatch.setattr(dispatcher, "_tell_audience", counting)
+        monkeypatch.setattr(module.Lane, "_tell", counting)
         return counted
 
     async def test_500_sockets_of_one_kind_of_caller_cost_one_look_and_one_rendering(
@@ -701,8 +808,8 @@ class TestFaults:
         async with socket() as first, socket() as second:
             for ws in (first, second):
                 await ws.subscribe("questions", "update", pk=question.pk)
-            (audience,) = dispatcher._audiences.values()
-            refusing.append(next(iter(audience._subscriptions)))
+            (lane,) = dispatcher._lanes.values()
+            refusing.append(next(iter(lane.audience.sockets())))
             for _ in range(2):
                 await question.asave()
             assert sorted([len(await first.events()), len(await second.events())]) == [0, 2]

@@ -229,7 +229,6 @@ async def test_a_socket_that_is_closed_leaves_nothing_behind(question):
         await ws.subscribe("questions", "delete", pk=question.pk)
         assert len(dispatcher) == 3
     assert len(dispatcher) == 0
-    assert not dispatcher._wanted
     assert not dispatcher._by_label
 
 
