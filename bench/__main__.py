@@ -1,24 +1,28 @@
 """Runs the benchmarks: ``python -m bench``, or ``ONLY=writes python -m bench`` for one part.
 
 A project is generated from the template; each module of ``bench/rows`` is measured in a process of its own, in that
-project, on an empty database. ``POSTGRES`` and ``REDIS``, addresses without a database name and with one, add the
-services. What is printed is also written to ``bench/results.json``. Nothing here fails for being slow.
+project, on an empty database. ``POSTGRES`` and ``REDIS``, addresses without a database name and with one, are measured
+on in place of SQLite and of memory. What is printed is also written to ``bench/results.json``. Nothing here fails for
+being slow.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cookiecutter.main import cookiecutter
+from bench import growth
+from scripts.generate import generate
 
 HERE = Path(__file__).resolve().parent
+SECONDS = {"batch": 80, "bulk": 190, "caching": 120, "project": 70, "reactive": 160, "sockets": 170, "writes": 70}
+"""What each part may take at most; 860 in all."""
 
 
 def main() -> None:
@@ -28,51 +32,38 @@ def main() -> None:
     parts = [part for part in parts if only == [""] or part in only]
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        template = Path(folder) / "template"
-        # Without what tests and linters leave behind: cookiecutter would take it for a part of the project.
-        left = shutil.ignore_patterns(
-            ".git", ".*_cache", "__pycache__", ".hypothesis", ".*venv*", ".demo", "*.sqlite3*"
-        )
-        shutil.copytree(HERE.parent, template, ignore=left)
-        project = cookiecutter(str(template), no_input=True, output_dir=folder, accept_hooks=False)
+        project = generate(Path(folder))
         for part in parts:
-            for database, url in databases(Path(folder)):
-                with url as address:
-                    results += measure(part, Path(project), database, address)
+            with database(Path(folder)) as (name, url):
+                results += measure(part, project, name, url)
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(table(results))
-    print(memory(results))
-    print(facts(results))
-
-
-def databases(folder: Path) -> "Iterator[tuple[str, object]]":
-    """Yield the databases to measure on, by name, each with a context manager that gives its URL."""
-    yield "SQLite", _sqlite(folder)
-    if postgres := os.environ.get("POSTGRES"):
-        yield "PostgreSQL", _postgresql(postgres)
+    done = [row for row in results if "failed" not in row]
+    lost = [f"NOT MEASURED: {row['work']}, {row['database']}: {row['failed']}" for row in results if "failed" in row]
+    print("\n".join(filter(None, [table(done), memory(done), facts(done), growth.lines(done), *lost])))
 
 
 @contextmanager
-def _sqlite(folder: Path) -> Iterator[str]:
-    yield f"sqlite:///{folder / uuid.uuid4().hex}.sqlite3"
-
-
-@contextmanager
-def _postgresql(address: str) -> Iterator[str]:
+def database(folder: Path) -> Iterator[tuple[str, str]]:
+    """Make an empty database to measure on, and give its kind and its URL."""
+    if not (address := os.environ.get("POSTGRES")):
+        yield "SQLite", f"sqlite:///{folder / uuid.uuid4().hex}.sqlite3"
+        return
     import psycopg
 
-    name = f"ccdr_changes_bench_{uuid.uuid4().hex[:8]}"
+    name = f"realtime_bench_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(f"{address}/postgres", autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
         try:
-            yield f"{address}/{name}"
+            yield "PostgreSQL", f"{address}/{name}"
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def measure(part: str, project: Path, database: str, url: str) -> "list[dict[str, object]]":
     """Run the rows of one part in a process of their own."""
-    print(f"==> {part} on {database}", file=sys.stderr, flush=True)
+    began = time.monotonic()
+    seconds = SECONDS.get(part, 60)
+    print(f"==> {part} on {database}, {seconds} s at most", file=sys.stderr, flush=True)
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(project), str(HERE.parent)]),
@@ -87,9 +78,14 @@ def measure(part: str, project: Path, database: str, url: str) -> "list[dict[str
     }
     if redis := os.environ.get("REDIS"):
         environment |= {"REDIS_URL": redis, "REDIS_PREFIX": f"bench-{uuid.uuid4().hex[:8]}"}
-    command = [sys.executable, "-m", "bench.part", part]
-    output = subprocess.run(command, cwd=project, env=environment, stdout=subprocess.PIPE, check=True).stdout
-    return [{"part": part, "database": database, **row} for row in json.loads(output)]
+    command = [sys.executable, "-m", "bench.part", part, str(seconds)]
+    done = subprocess.run(command, cwd=project, env=environment, stdout=subprocess.PIPE, check=False)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    took = f"{time.monotonic() - began:.0f} s"
+    print(f"    {len(rows)} rows in {took}", file=sys.stderr, flush=True)
+    if done.returncode:
+        rows.append({"work": f"the rest of {part}", "failed": f"ended with {done.returncode} after {took}, see above"})
+    return [{"part": part, "database": database, **row} for row in rows]
 
 
 def memory(results: "list[dict[str, object]]") -> str:
@@ -110,8 +106,8 @@ def facts(results: "list[dict[str, object]]") -> str:
 def table(results: "list[dict[str, object]]") -> str:
     """Return the results as a table in Markdown: ratios to the floor, median (minimum to maximum)."""
     lines = [
-        "| work | who | ms | ÷ floor | aim | peer ÷ ours | aim | same output |",
-        "|---|---|---|---|---|---|---|---|",
+        "| work | who | ms | ÷ floor | aim | peer ÷ ours | aim | same output | rounds |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in results:
         for name, ratio in row["to_floor"].items():
@@ -126,6 +122,7 @@ def table(results: "list[dict[str, object]]") -> str:
                 peer,
                 row["peer_aim"] if mine else "",
                 ("yes" if row["same_output"] else "NO") if mine else "",
+                str(row["rounds"]) if mine else "",
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

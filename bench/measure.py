@@ -9,8 +9,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 ROUNDS = 7
+LEAST = 3
+"""Rounds that are measured whatever they take; the table says so where it is fewer than ``ROUNDS``."""
 TURN = 0.3
 """Seconds that a turn of the floor may take."""
+BUDGET = 20.0
+"""Seconds that a row may take."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Contender:
 class Row:
     """One line of the table: a floor, ours, and whoever else. All must give the same.
 
-    ``times`` is how often the work is done in a turn; ``aim`` and ``peer_aim`` are the ratios wanted, as text.
+    ``times`` is how often the work is done in a turn, if there is time for it; ``aim`` and ``peer_aim`` are the ratios
+    wanted, as text. Rows of one ``series`` do the same work with ever more of something: ``size`` says how much.
     """
 
     work: str
@@ -46,20 +51,24 @@ class Row:
     each_time: bool = False  # set up before every piece of work instead
     memory: bool = False  # measure the peak of the memory that Python allocates, too
     facts: Callable[[], str] = field(default=lambda: "")  # what else there is to tell of the work, when it is done
+    close: Callable[[], object] = field(default=lambda: None)  # after everything, whatever happened
+    series: str = ""
+    size: int = 0
 
 
-def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
-    """Measure ``row``; return plain data: seconds and ratios, with median, minimum and maximum."""
+def run(row: Row, budget: float = BUDGET) -> dict[str, object]:
+    """Measure ``row`` within about ``budget`` seconds; return plain data: times and ratios, with their spread."""
+    try:
+        return _run(row, time.monotonic() + budget)
+    finally:
+        row.close()
+
+
+def _run(row: Row, deadline: float) -> dict[str, object]:
     contenders = [row.floor, row.ours, *([row.peer] if row.peer else []), *row.others]
     results = [_result(row, each) for each in contenders]
-    times = _times(row)
     same = all(result == results[0] for result in results)
-    seconds: dict[str, list[float]] = {each.name: [] for each in contenders}
-    for number in range(rounds):
-        # Whoever comes first in a round may profit or suffer from it: each does in turn.
-        first = number % len(contenders)
-        for each in (*contenders[first:], *contenders[:first]):
-            seconds[each.name].append(_turn(row, each, times))
+    seconds = _rounds(row, contenders, deadline)
     floor = seconds[row.floor.name]
     ratios = {
         each.name: _spread([mine / base for mine, base in zip(seconds[each.name], floor, strict=True)])
@@ -74,6 +83,9 @@ def run(row: Row, rounds: int = ROUNDS) -> dict[str, object]:
         "aim": row.aim,
         "peer_aim": row.peer_aim,
         "same_output": same,
+        "rounds": len(floor),
+        "series": row.series,
+        "size": row.size,
         "floor": row.floor.name,
         "ours": row.ours.name,
         "milliseconds": {name: _spread([1000 * each for each in values]) for name, values in seconds.items()},
@@ -104,17 +116,34 @@ def _peak(row: Row, contender: Contender) -> float:
             tracemalloc.stop()
 
 
-def _times(row: Row) -> int:
-    """Return how often the work is done in a turn: what the row asks for, but no turn is longer than ``TURN``."""
+def _rounds(row: Row, contenders: Sequence[Contender], deadline: float) -> dict[str, list[float]]:
+    """Return the seconds of each contender, a number per round."""
+    seconds: dict[str, list[float]] = {each.name: [] for each in contenders}
+    left = deadline - time.monotonic()
+    times = _times(row, contenders, left / 2 if row.memory else left)
+    longest = 0.0
+    for number in range(ROUNDS):
+        began = time.monotonic()
+        if number >= LEAST and began + longest > deadline:
+            break
+        # Whoever comes first in a round may profit or suffer from it: each does in turn.
+        first = number % len(contenders)
+        for each in (*contenders[first:], *contenders[:first]):
+            seconds[each.name].append(_turn(row, each, times))
+        longest = max(longest, time.monotonic() - began)
+    return seconds
+
+
+def _times(row: Row, contenders: Sequence[Contender], left: float) -> int:
+    """Return how often the work is done in a turn: what the row asks for, or what ``left`` seconds suffice for.
+
+    Where everything is set up once per turn, no turn of the floor is longer than ``TURN``.
+    """
+    began = time.perf_counter()
+    once = [_turn(row, each, 1) for each in contenders]
     if row.each_time:
-        return row.times
-    row.setup()
-    with row.floor.around():
-        began = time.perf_counter()
-        for _ in range(5):
-            row.floor.once()
-        once = (time.perf_counter() - began) / 5
-    return max(min(row.times, int(TURN / once)), 5)
+        return max(min(row.times, int(0.7 * left / ROUNDS / (time.perf_counter() - began))), 1)
+    return max(min(row.times, int(TURN / once[0]), int(0.7 * left / ROUNDS / sum(once))), 1)
 
 
 def _turn(row: Row, contender: Contender, times: int) -> float:

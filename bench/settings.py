@@ -16,5 +16,8 @@ CACHES["peer"] = {**CACHES["default"], "OPTIONS": {**CACHES["default"].get("OPTI
 CACHES["peer"]["OPTIONS"].pop("serializer", None)
 REST_FRAMEWORK_EXTENSIONS = {"DEFAULT_USE_CACHE": "peer"}
 
-# Floors and peers send to a thousand consumers of one process, which the usual 100 messages do not reach.
+# A thousand consumers live in one process here. Floors and peers join their groups all at once, a connection each, and
+# redis-py refuses the 101st: a consumer that meets the refusal ends without having opened its socket.
 CHANNEL_LAYERS["default"].setdefault("CONFIG", {})["capacity"] = 10_000
+for host in CHANNEL_LAYERS["default"]["CONFIG"].get("hosts", []):
+    host["max_connections"] = 2_000

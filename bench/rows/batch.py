@@ -45,7 +45,16 @@ def rows() -> list[Row]:
     ]
     for count in (1, 10, 50):
         items = [_get() for _ in range(count)]
-        found.append(_row(f"batch, {count} detail GETs", _one_by_one(items), items, times=100 // count))
+        found.append(
+            _row(
+                f"batch, {count} detail GETs",
+                _one_by_one(items),
+                items,
+                times=100 // count,
+                series="batch, items",
+                size=count,
+            )
+        )
     return found
 
 

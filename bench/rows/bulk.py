@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.core.handlers.base import BaseHandler
@@ -36,7 +37,11 @@ class Urls:
 
 def rows() -> list[Row]:
     """PATCH, DELETE and POST of 100, 1,000 and 10,000 rows."""
-    return [make(size) for make in (_patch, _delete, _post) for size in SIZES]
+    return [
+        replace(make(size), series=f"bulk {name}, rows", size=size)
+        for name, make in (("PATCH", _patch), ("DELETE", _delete), ("POST", _post))
+        for size in SIZES
+    ]
 
 
 def _patch(size: int) -> Row:

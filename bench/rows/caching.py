@@ -165,6 +165,8 @@ def rows() -> list[Row]:
                 aim="≤ 1.15",
                 peer_aim="≥ 1",
                 setup=_filled(count),
+                series=f"cached list hit, {WHERE}, rows",
+                size=count,
             )
         )
     found += [
@@ -178,6 +180,8 @@ def rows() -> list[Row]:
             aim="≤ 1.3",
             peer_aim="≥ 1.8",
             setup=_filled(count),
+            series=f"cached list hit, before dispatch, {WHERE}, rows",
+            size=count,
         )
         for count in COUNTS
     ]

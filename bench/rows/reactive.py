@@ -60,6 +60,8 @@ def rows() -> list[Row]:
             aim="at 1,000 ≤ 3 times that at 1" if count == 1_000 else "",
             setup=lambda count=count: live.grow(count),
             facts=live.facts,
+            series="a write among live queries",
+            size=count,
         )
         for count in COUNTS
     ]

@@ -123,6 +123,12 @@ class BulkMixin(_ViewSet):
         require_each(self, rows)
         return writing.pinned(queryset, [row.pk for row in rows]) if writing.lockable(queryset.db) else queryset
 
+    def _require_conditions(self, queryset: QuerySet[Any]) -> None:
+        """Ask a view whose list has tags whether the request's conditions hold for it; that raises if not."""
+        require: Any = getattr(self, "require_list_conditions", None)
+        if require is not None:
+            require(queryset)
+
     def _answer(self, rows: int, said: Intent, body: Any = None, code: int = status.HTTP_204_NO_CONTENT) -> Response:
         headers = {header.ROWS: str(rows)}
         if said is Intent.DRY_RUN:
@@ -140,6 +146,7 @@ class ListDestroyModelMixin(BulkMixin):
         said = self._intent(required=True)
         queryset = self._set()
         with database_errors_answered(), transaction.atomic(using=queryset.db):
+            self._require_conditions(queryset)
             rows = self._require_few(queryset.count())
             queryset = self._permitted(queryset)
             if said is not Intent.DRY_RUN:
@@ -169,6 +176,7 @@ class ListUpdateModelMixin(BulkMixin):
             _require_items(items)
             self._require_few(len(items))
         with database_errors_answered(), transaction.atomic(using=queryset.db):
+            self._require_conditions(queryset)
             if isinstance(items, list):
                 rows = self._patch_rows(queryset, items, said)
             else:

@@ -22,11 +22,12 @@ def is_conditional(request: Any) -> bool:
     return not request.META.keys().isdisjoint(CONDITIONS)
 
 
-def judged(request: Any, tag: str | None, matching: Same, response: Any = None) -> Any:
+def judged(request: Any, tag: str | None, matching: Same, response: Any = None, *, modified: str | None = None) -> Any:
     """Return the answer that the conditions of ``request`` ask for: a 304, a 412, or ``response`` as it is.
 
     ``tag`` is that of the current representation, None if there is none. Dates are compared with the ``Last-Modified``
-    of ``response``; without one they are ignored (sections 13.1.3 and 13.1.4).
+    of ``response``, or with ``modified`` where that is not at hand; without one they are ignored (sections 13.1.3 and
+    13.1.4).
     """
     meta = request.META
     header = meta.get("HTTP_IF_NONE_MATCH")
@@ -41,7 +42,7 @@ def judged(request: Any, tag: str | None, matching: Same, response: Any = None) 
         found = reduced(str(header), tag, matching, strong=False)
         if found:
             return _unchanged(response) if found in {ANY, _CURRENT} else response
-    return _by_django(request, tag, matching, response)
+    return _by_django(request, tag, matching, response, modified)
 
 
 def _unchanged(response: HttpResponse) -> HttpResponse:
@@ -54,17 +55,19 @@ def _unchanged(response: HttpResponse) -> HttpResponse:
     return unchanged
 
 
-def _by_django(request: Any, tag: str | None, matching: Same, response: Any) -> Any:
-    modified = parse_http_date_safe(response["Last-Modified"]) if _has(response, "Last-Modified") else None
+def _by_django(request: Any, tag: str | None, matching: Same, response: Any, modified: str | None = None) -> Any:
+    if response is not None:
+        modified = response.get("Last-Modified")
+    date = parse_http_date_safe(modified) if modified else None
     asked: Any = SimpleNamespace(method=request.method, path=request.path)
     asked.META = {
         "HTTP_IF_MATCH": _reduced(request, "HTTP_IF_MATCH", tag, matching),
         "HTTP_IF_NONE_MATCH": _reduced(request, "HTTP_IF_NONE_MATCH", tag, matching),
     }
-    if modified is not None:
+    if date is not None:
         for name in ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"):
             asked.META[name] = request.META.get(name, "")
-    found = get_conditional_response(asked, None if tag is None else _CURRENT, modified, response)
+    found = get_conditional_response(asked, None if tag is None else _CURRENT, date, response)
     if tag is not None and found is not None and found.status_code == 304:
         found["ETag"] = tag
     return found
@@ -75,7 +78,3 @@ def _reduced(request: Any, name: str, tag: str | None, matching: Same) -> str:
     if not header or tag is None:
         return header
     return reduced(header, tag, matching, strong=name == "HTTP_IF_MATCH")
-
-
-def _has(response: HttpResponse | None, name: str) -> bool:
-    return response is not None and response.has_header(name)

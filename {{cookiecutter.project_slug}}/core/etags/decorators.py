@@ -5,88 +5,29 @@ made in one transaction, with the row locked in between.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
-from rest_framework.exceptions import APIException
-from rest_framework.response import Response
+from django.http import HttpRequest, HttpResponse
 
 from core.conf import core_settings
+from core.etags.calls import Call
 from core.etags.conditions import is_conditional, judged
-from core.etags.exceptions import PreconditionFailedException, PreconditionRequiredException
+from core.etags.exceptions import PreconditionRequiredException
 from core.etags.locks import database_of, lock
 from core.etags.primary import reading_from_primary
-from core.etags.tags import ANY, Same, same, same_state, suffix, written
+from core.etags.tags import ANY, same
 from core.keys.constructors import forget_keys
-from core.keys.functions import (
-    Representation,
-    Setting,
-    default_api_list_etag_func,
-    default_api_object_etag_func,
-    digest_of,
-    resolved,
-)
+from core.keys.functions import Representation, Setting, resolved
 from core.keys.passing import SAFE, add_finisher, add_layer, passes_by, remove_finisher, trimmer
 
 PAGES = frozenset({"api", "admin", "html"})
 """Formats whose answers depend on more than the data."""
 REQUIRED: Mapping[str, Sequence[str]] = {"PUT": ["If-Match"], "PATCH": ["If-Match"], "DELETE": ["If-Match"]}
 """The headers that ``api_etag`` asks for, by method."""
-_NOTHING_THERE = (Http404, PermissionDenied, APIException)
 
 _View = TypeVar("_View", bound=Callable[..., Any])
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    view: Any
-    method: Callable[..., Any]
-    request: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    own: dict[str, Any]  # of the arguments those that the method takes
-    func: Callable[..., str]
-
-    def run(self) -> Any:
-        return self.method(self.view, self.request, *self.args, **self.own)
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the tag is one of ours, which says what format it is for."""
-        return isinstance(self.func, Representation) or self.func in {
-            default_api_object_etag_func,
-            default_api_list_etag_func,
-        }
-
-    @property
-    def matching(self) -> Same:
-        return same_state if self.request.method not in SAFE and self.is_ours else same
-
-    def written(self, value: object) -> str:
-        return written(f"{value}{suffix(self.request)}" if self.is_ours else value)
-
-    def tag(self) -> str | None:
-        """Work out the current tag; None where there is nothing to have one."""
-        try:
-            value = self.func(
-                view_instance=self.view,
-                view_method=self.method,
-                request=self.request,
-                args=self.args,
-                kwargs=self.kwargs,
-            )
-        except _NOTHING_THERE:
-            return None
-        return self.written(value)
-
-    def tag_response(self, response: Any) -> None:
-        """Give a fresh answer the tag of its data."""
-        if 200 <= response.status_code < 300 and not response.has_header("ETag") and not response.streaming:
-            response["ETag"] = self.written(digest_of(response))
 
 
 class ETAGProcessor:
@@ -120,7 +61,7 @@ class ETAGProcessor:
             if not core_settings.ETAGS.ENABLED or passes_by(request):
                 return method(view, request, *args, **own)
             self.require(request)
-            call = _Call(view, method, request, args, kwargs, own, resolved(self.etag_func, view))
+            call = Call(view, method, request, args, kwargs, own, resolved(self.etag_func, view))
             return self._read(call) if request.method in SAFE else self._write(call)
 
         add_layer(conditional, self)
@@ -153,7 +94,7 @@ class ETAGProcessor:
 
     # --- Reading ---
 
-    def _read(self, call: _Call) -> Any:
+    def _read(self, call: Call) -> Any:
         if getattr(getattr(call.request, "accepted_renderer", None), "format", None) in PAGES:
             return call.run()
         if isinstance(call.func, Representation):
@@ -170,9 +111,9 @@ class ETAGProcessor:
         if not 200 <= response.status_code < 300:
             return response
         response["ETag"] = tag
-        return _refused(judged(call.request, tag, call.matching, response), tag)
+        return call.settled(tag, response)
 
-    def _read_and_compare(self, call: _Call) -> Any:
+    def _read_and_compare(self, call: Call) -> Any:
         finisher = call.tag_response
         # The cache, if there is one inside, keeps the tag with the answer.
         add_finisher(call.request, finisher)
@@ -191,11 +132,11 @@ class ETAGProcessor:
         if not is_conditional(call.request):
             return response
         tag = response.get("ETag")
-        return _refused(judged(call.request, tag, call.matching, response), tag)
+        return call.settled(tag, response)
 
     # --- Writing ---
 
-    def _write(self, call: _Call) -> Any:
+    def _write(self, call: Call) -> Any:
         conditional = is_conditional(call.request)
         if not conditional and not self.rebuild:
             return call.run()
@@ -203,23 +144,14 @@ class ETAGProcessor:
         with reading_from_primary(), transaction.atomic(using=using):
             if conditional:
                 lock(call.view, using)
-                tag = call.tag()
-                if (settled := judged(call.request, tag, call.matching)) is not None:
-                    return _refused(settled, tag)
+                if (refusal := call.refusal()) is not None:
+                    return refusal
             response = call.run()
             if self.rebuild and 200 <= response.status_code < 300:
                 forget_keys(call.request)
                 if (tag := call.tag()) is not None:
                     response["ETag"] = tag
             return response
-
-
-def _refused(response: Any, tag: str | None) -> Any:
-    """Give a 412 words, and the current tag. Any other answer stays as it is."""
-    if response.status_code != PreconditionFailedException.status_code:
-        return response
-    headers = {} if tag is None else {"ETag": tag}
-    return Response({"detail": PreconditionFailedException().detail}, status=response.status_code, headers=headers)
 
 
 class APIETAGProcessor(ETAGProcessor):

@@ -1,4 +1,4 @@
-"""Holds the row of a conditional write, so that the comparison and the write are one."""
+"""Holds the row or the list of a conditional write, so that the comparison and the write are one."""
 
 import zlib
 from typing import Any
@@ -33,6 +33,22 @@ def lock(view: Any, using: str) -> None:
     rows = type(row)._base_manager.using(using).select_for_update()
     if rows.filter(pk=row.pk).order_by().first() is None:
         raise Http404
+
+
+def lock_table(model: type[Model], using: str) -> None:
+    """Lock all rows of ``model``, those that are not there yet too, until the end of the transaction.
+
+    On PostgreSQL writers of the table wait, and so does who locks rows of it; readers do not. It is asked for before
+    anything else is locked, in the mode that locks of rows conflict with: a weaker one would meet in a deadlock who has
+    locked a row and is about to write it. On SQLite a transaction that was begun to write has all locked already.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return
+    models = [model._meta.concrete_model or model, *model._meta.all_parents]
+    tables = sorted({connection.ops.quote_name(each._meta.db_table) for each in models})
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
 
 
 def _row(view: Any) -> Model | None:

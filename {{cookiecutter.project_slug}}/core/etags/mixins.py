@@ -12,10 +12,12 @@ from rest_framework.response import Response
 
 from core.caching import CacheResponseMixin
 from core.etags.decorators import api_etag, etag
+from core.etags.lists import require_conditions
 from core.keys.functions import Setting
 from core.keys.passing import transparent
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from rest_framework.viewsets import ModelViewSet
 
     _ViewSet = ModelViewSet[Any]
@@ -32,9 +34,16 @@ class _APIObjectTag(_ViewSet):
 
 
 class ListETAGMixin(_ViewSet):
-    """Tags ``list`` by what it answers."""
+    """Tags ``list`` by what it answers, and holds bulk PATCH and DELETE of it to their conditions."""
 
     list_etag_func: Callable[..., str] = Setting("DEFAULT_LIST_ETAG_FUNC")
+
+    def require_list_conditions(self, queryset: "QuerySet[Any]") -> None:
+        """Raise 412 unless the request's conditions hold for the list.
+
+        Bulk verbs ask this in the transaction in which they write to ``queryset``.
+        """
+        require_conditions(self, "list_etag_func", queryset)
 
     @etag("list_etag_func")
     @transparent
@@ -80,9 +89,13 @@ class ETAGMixin(RetrieveETAGMixin, UpdateETAGMixin, DestroyETAGMixin, ListETAGMi
 
 
 class APIListETAGMixin(_ViewSet):
-    """Tags ``list`` by the stored values of all rows."""
+    """Tags ``list`` by the stored values of all rows, and holds bulk PATCH and DELETE of it to their conditions."""
 
     api_list_etag_func: Callable[..., str] = Setting("DEFAULT_API_LIST_ETAG_FUNC")
+
+    def require_list_conditions(self, queryset: "QuerySet[Any]") -> None:
+        """Raise 412 unless the request's conditions hold for the list. Bulk verbs ask for none."""
+        require_conditions(self, "api_list_etag_func", queryset)
 
     @api_etag("api_list_etag_func")
     @transparent

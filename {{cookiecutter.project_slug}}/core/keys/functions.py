@@ -44,20 +44,26 @@ class Representation:
 
     def __call__(self, *, view_instance: Any, request: Any, view_method: Any = None, **_: Any) -> str:
         """Return the digest. Raises what the view raises, ``Http404`` where there is no representation."""
-        twin = as_get(view_instance, request)
-        return digest_of(_answer(twin, view_method, is_read=request.method in SAFE))
+        return digest_of(self.response(view_instance, request, view_method))
+
+    def response(self, view: Any, request: Any, method: Any = None) -> Any:
+        """Return what ``view`` answers to GET; where it answers none, its object as its serializer shows it."""
+        response = answer_to_get(view, request)
+        if response is not None:
+            return response
+        twin = as_get(view, request)
+        if request.method in SAFE:
+            return method(twin, twin.request, *twin.args, **twin.kwargs)
+        if not hasattr(twin, "get_serializer"):
+            raise ImproperlyConfigured(f"{type(view).__name__} answers no GET: give its tags a function of their own.")
+        return Response(twin.get_serializer(twin.get_object()).data)
 
 
-def _answer(view: Any, method: Any, *, is_read: bool) -> Any:
-    """Return what ``view`` answers to GET; where it answers none, its object as its serializer shows it."""
-    handler = getattr(view, view.action, None) if getattr(view, "action", None) else getattr(view, "get", None)
-    if handler is not None:
-        return handler(view.request, *view.args, **view.kwargs)
-    if is_read:
-        return method(view, view.request, *view.args, **view.kwargs)
-    if not hasattr(view, "get_serializer"):
-        raise ImproperlyConfigured(f"{type(view).__name__} answers no GET: give its tags a function of their own.")
-    return Response(view.get_serializer(view.get_object()).data)
+def answer_to_get(view: Any, request: Any) -> Any:
+    """Return what ``view`` answers to GET on this URL, past caches and tags; None if it has no method for that."""
+    twin = as_get(view, request)
+    handler = getattr(twin, twin.action, None) if getattr(twin, "action", None) else getattr(twin, "get", None)
+    return None if handler is None else handler(twin.request, *twin.args, **twin.kwargs)
 
 
 def digest_of(response: Any) -> str:

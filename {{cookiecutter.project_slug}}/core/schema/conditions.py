@@ -12,10 +12,14 @@ _HEADERS = {
     "If-None-Match": "Tags that the caller has already: 304 if one of them is that of the answer.",
     "If-Match": "The tag of the row as the caller knows it: 412 if it has changed since.",
 }
+_OF_LIST = "The tag of the list as the caller knows it: 412 if it has changed since."
 
 
 def add_conditions(operation: Any, schema: Any) -> None:
     """Add to ``operation`` what a method with tags takes and answers; nothing where it has none."""
+    if getattr(schema.view, "bulk_action", None) in {"destroy_bulk", "partial_update_bulk"}:
+        _add_conditions_of_lists(operation, schema)
+        return
     method = _tagged_method(schema.view)
     if method is None or not core_settings.ETAGS.ENABLED:
         return
@@ -43,10 +47,15 @@ def add_conditions(operation: Any, schema: Any) -> None:
                 response.setdefault("headers", {})["ETag"] = _TAG
 
 
+def _add_conditions_of_lists(operation: Any, schema: Any) -> None:
+    if hasattr(schema.view, "require_list_conditions") and core_settings.ETAGS.ENABLED:
+        parameter = {"in": "header", "name": "If-Match", "schema": {"type": "string"}, "description": _OF_LIST}
+        operation.setdefault("parameters", []).append(parameter)
+        operation["responses"]["412"] = refusal("412", schema.registry)
+
+
 def _tagged_method(view: Any) -> Any:
     """Return the method that answers, if it is decorated; PATCH of one row goes through ``update``."""
-    if getattr(view, "bulk_action", None) in {"destroy_bulk", "partial_update_bulk"}:
-        return None
     action = getattr(view, "action", None) or getattr(view, "method", "get").lower()
     names = [action, "update"] if action == "partial_update" else [action]
     methods = (getattr(view, name, None) for name in names)

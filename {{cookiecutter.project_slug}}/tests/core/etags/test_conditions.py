@@ -6,6 +6,7 @@ import pytest
 from django.http import HttpResponse
 from django.utils.http import http_date
 from rest_framework import generics, status
+from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
@@ -15,12 +16,14 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from core.caching import cache_response
 from core.etags import (
     APIDestroyETAGMixin,
+    APIETAGMixin,
     APIETAGProcessor,
     APIListETAGMixin,
     APIReadOnlyETAGMixin,
     APIRetrieveETAGMixin,
     APIUpdateETAGMixin,
     DestroyETAGMixin,
+    ETAGMixin,
     ETAGProcessor,
     ListETAGMixin,
     PreconditionRequiredException,
@@ -282,6 +285,103 @@ def test_precedence_and_dates(api, use, book):
     assert api.get(dated, HTTP_IF_UNMODIFIED_SINCE=http_date(999_999)).status_code == 412
     both = {"HTTP_IF_NONE_MATCH": '"x"', "HTTP_IF_MODIFIED_SINCE": http_date(1_000_000)}
     assert api.get(dated, **both).status_code == 200
+
+
+@pytest.mark.parametrize("mixin", [ETAGMixin, APIETAGMixin])
+def test_a_write_is_refused_if_what_get_dates_was_modified_since(api, use, book, mixin):
+    """RFC 9110, section 13.1.4; and 13.2.2: with If-Match, If-Unmodified-Since does not count."""
+
+    class Dated(Books):
+        def retrieve(self, request, *args, **kwargs):
+            response = super().retrieve(request, *args, **kwargs)
+            response["Last-Modified"] = http_date(1_000_000)
+            return response
+
+    class View(mixin, Dated):
+        @etag("object_etag_func" if mixin is ETAGMixin else "api_object_etag_func")
+        def update(self, request, *args, **kwargs):
+            return Dated.update(self, request, *args, **kwargs)
+
+        @etag("object_etag_func" if mixin is ETAGMixin else "api_object_etag_func")
+        def destroy(self, request, *args, **kwargs):
+            return Dated.destroy(self, request, *args, **kwargs)
+
+    use(books=View)
+    url = f"/books/{book.pk}/"
+    tag, late, early = tag_of(api, url), http_date(1_000_000), http_date(999_999)
+    for ask in (api.put, api.patch, api.delete):
+        refused = ask(url, {"title": "lost"}, HTTP_IF_UNMODIFIED_SINCE=early)
+        assert refused.status_code == 412
+        assert refused["ETag"] == tag
+        assert ask(url, {"title": "lost"}, HTTP_IF_MATCH='"x"', HTTP_IF_UNMODIFIED_SINCE=late).status_code == 412
+        both = {"HTTP_IF_NONE_MATCH": tag, "HTTP_IF_UNMODIFIED_SINCE": late}
+        assert ask(url, {"title": "lost"}, **both).status_code == 412
+    assert Book.objects.get().title == "Emma"
+    assert api.put(url, {"title": "a"}, HTTP_IF_UNMODIFIED_SINCE=late).status_code == 200
+    assert api.patch(url, {"title": "b"}, HTTP_IF_UNMODIFIED_SINCE="no date").status_code == 200
+    match = {"HTTP_IF_MATCH": tag_of(api, url), "HTTP_IF_UNMODIFIED_SINCE": early}
+    assert api.patch(url, {"title": "c"}, **match).status_code == 200
+    assert api.delete(url, HTTP_IF_UNMODIFIED_SINCE=late).status_code == 204
+
+
+@pytest.mark.parametrize("kind", ["books", "both"])
+def test_dates_of_writes_are_ignored_where_get_gives_none(api, tagged, book, kind):
+    url = f"/{kind}/{book.pk}/"
+    for ask in (api.put, api.patch):
+        assert ask(url, {"title": "x"}, HTTP_IF_UNMODIFIED_SINCE=http_date(5)).status_code == 200
+    assert api.put(f"/{kind}/{book.pk + 1}/", {}, HTTP_IF_UNMODIFIED_SINCE=http_date(5)).status_code == 404
+
+
+def test_the_date_for_a_tag_of_ones_own_costs_a_get_only_where_it_counts(api, use, book):
+    asked = []
+
+    class View(APIView):
+        permission_classes = (AllowAny,)
+
+        def get(self, request, pk):
+            asked.append(pk)
+            return Response(pk, headers={"Last-Modified": http_date(1_000_000)}, status=pk)
+
+        @etag(lambda **_: "mine")
+        def put(self, request, pk):
+            return Response(pk)
+
+    use(view=View.as_view())
+    early = {"HTTP_IF_UNMODIFIED_SINCE": http_date(5)}
+    assert api.put("/view/200/", HTTP_IF_MATCH='"mine"', **early).status_code == 200
+    assert not asked
+    assert api.put("/view/200/", **early).status_code == 412
+    assert api.put("/view/404/", **early).status_code == 200  # what is no representation has no date
+    assert asked == [200, 404]
+
+
+def test_what_is_posted_is_judged_where_the_method_is_decorated(api, use, book):
+    """By the object's tag where the URL names an object, else by the list's; without a decorator not at all."""
+
+    class Posting(TaggedBooks):
+        @etag("list_etag_func")
+        def create(self, request, *args, **kwargs):
+            return super().create(request, *args, **kwargs)
+
+        @action(detail=True, methods=["post"])
+        @etag("object_etag_func")
+        def reprint(self, request, pk):
+            return Response("again")
+
+        @action(detail=True, methods=["post"])
+        def burn(self, request, pk):
+            return Response("gone")
+
+    use(books=Posting, free=TaggedBooks)
+    url = f"/books/{book.pk}/"
+    for path, right, code in (("/books/", "/books/", 201), (f"{url}reprint/", url, 200)):
+        for condition in ({"HTTP_IF_MATCH": '"x"'}, {"HTTP_IF_NONE_MATCH": "*"}):
+            assert api.post(path, {"title": "x"}, **condition).status_code == 412
+        assert Book.objects.count() == 1
+        assert api.post(path, {"title": "x"}, HTTP_IF_MATCH=tag_of(api, right)).status_code == code
+        Book.objects.exclude(pk=book.pk).delete()
+    for path, code in ((f"{url}burn/", 200), ("/free/", 201)):
+        assert api.post(path, {"title": "x"}, HTTP_IF_MATCH='"x"').status_code == code
 
 
 def test_who_may_not_write_is_told_so_and_not_412(api, use, book, stranger):

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ModelViewSet
 
+from core.bulk import ListDestroyModelMixin, ListUpdateModelMixin
 from core.etags import APIETAGMixin, ETAGMixin
 from tests.nesting_app.api import serializer_of
 from tests.nesting_app.models import Region
@@ -65,6 +66,17 @@ def test_tags_and_their_conditions_are_described_where_a_method_has_them():
     assert headers(one["delete"]) == {"If-Match": False}
     assert "headers" not in one["delete"]["responses"]["204"]
     assert "412" not in many["post"]["responses"]
+
+
+def test_conditions_of_bulk_verbs_are_described_where_the_list_has_tags():
+    bulk = (ListUpdateModelMixin, ListDestroyModelMixin, Regions)
+    many, _, _ = described(type("Tagged", (ETAGMixin, *bulk), {}))
+    plain, _, _ = described(type("Plain", bulk, {}))
+    for method in ("patch", "delete"):
+        assert headers(many[method]) == {"X-BULK-OPERATION": True, "If-Match": False}
+        assert "412" in many[method]["responses"]
+        assert headers(plain[method]) == {"X-BULK-OPERATION": True}
+        assert "412" not in plain[method]["responses"]
 
 
 def test_conditions_that_are_required_are_described_as_such():
