@@ -1,6 +1,7 @@
 """Live queries of a running server with nothing else started: every kind of server, and what other processes write."""
 
 import json
+import signal
 import time
 import uuid
 
@@ -14,6 +15,7 @@ from scripts.generate import generate
 
 TIMEOUT = 60  # seconds; nothing waits for its end
 PROMISED = 2.0  # seconds until a server shows what another process has written
+STARTED = "Listening on TCP address"
 APPLICATION = "config.asgi:application"
 COMMANDS = {
     "runserver": ("manage.py", "runserver", "--noreload", "127.0.0.1:{port}"),
@@ -62,6 +64,46 @@ def test_a_vote_arrives_and_so_does_what_a_shell_writes(site, name):
             assert time.monotonic() - written < PROMISED + 1  # a busy machine is no fault
         assert server.stop() in {0, -15}
         assert "Traceback" not in server.output
+
+
+def ask(server):
+    """Have a live query under way, and what looks after it at work."""
+    body = httpx.get(server.url + QUESTIONS, params={"observe": uuid.uuid4().hex}, timeout=TIMEOUT).json()
+    assert body["items"]
+
+
+def test_a_reload_and_ctrl_c_with_a_live_query_under_way_leave_nothing_on_the_console(site):
+    port = free_port()
+    command = ("manage.py", "runserver", f"127.0.0.1:{port}")
+    with Server(PYTHON, *command, cwd=site, port=port).wait() as server:
+        with socket_of(server, uuid.uuid4().hex):
+            ask(server)
+            (site / "polls/models.py").touch()
+            server.wait_for_output("reloading")
+            until(lambda: server.output.count(STARTED) == 2)
+        ask(server.wait())
+        server.stop(signal.SIGINT)
+    assert_quiet(server)
+
+
+@pytest.mark.parametrize("name", ["runserver", "daphne", "uvicorn"])
+def test_ctrl_c_with_a_live_query_under_way_leaves_nothing_on_the_console(site, name):
+    with serve(site, name).wait() as server:
+        ask(server)
+        server.stop(signal.SIGINT)
+    assert_quiet(server)
+
+
+def until(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.05)
+
+
+def assert_quiet(server):
+    for word in ("Traceback", "ERROR", "RuntimeError", "did not end", "is pending"):
+        assert word not in server.output, server.output
 
 
 def test_with_the_feature_off_nothing_of_it_is_there(site):

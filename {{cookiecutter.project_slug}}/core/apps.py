@@ -13,11 +13,12 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, and begin to watch for changes if anything wants to know of them."""
-        from core.checks import check_observables, check_settings
+        from core.checks import check_managers, check_observables, check_settings
         from core.conf import problems
 
         checks.register(check_settings)
         checks.register(check_observables, checks.Tags.urls)
+        checks.register(check_managers, checks.Tags.urls)
         setting_changed.connect(_rewire, dispatch_uid="core.apps")
         if not problems(_core_setting()):  # else the system checks say so
             _wire_changes()

@@ -12,11 +12,13 @@
 | core.W002 | the cache is in local memory, though ``DEBUG`` is off |
 | core.W003 | ``CHANGES`` excludes something that is no application and no model of this project |
 | core.W004 | a live query reads something whose changes nobody hears of |
+| core.W005 | a model of the project that clients are told of has a manager whose bulk writes nobody hears of |
 """
 
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -169,6 +171,64 @@ def check_observables(**_: object) -> list[checks.CheckMessage]:
         )
         for name, what in blind_spots()
     ]
+
+
+def check_managers(**_: object) -> list[checks.CheckMessage]:
+    """Report the project's models behind live queries, bindings, caches and ETags whose bulk writes nobody sees."""
+    from core.changes.capture import watched
+    from core.changes.querysets import is_tracked
+
+    if problems(getattr(settings, "CORE", {})):
+        return []
+    features: dict[Any, set[str]] = {}
+    for model, feature in _promises(core_settings.enabled()):
+        if model in watched and not is_tracked(model._default_manager) and _is_own(model):
+            features.setdefault(model, set()).add(feature)
+    return [
+        checks.Warning(
+            f"{model._meta.label} stands behind {', '.join(sorted(found))}, but its manager is not tracked: "
+            "update(), bulk_create() and bulk_update() are not seen, and what was shown or kept stays as it was.",
+            hint="Write `objects = TrackedManager()` in the model, or have its queryset derive from TrackedQuerySet "
+            "and write `objects = YourQuerySet.as_manager()`; import them from core.changes.",
+            obj=model,
+            id="core.W005",
+        )
+        for model, found in features.items()
+    ]
+
+
+def _promises(enabled: frozenset[str]) -> Iterator[tuple[Any, str]]:
+    """Yield each model that clients are to be told of, and by which feature."""
+    from core.bindings.streams import demultiplexer
+    from core.caching import ListCacheResponseMixin, RetrieveCacheResponseMixin
+    from core.etags import mixins as tagging
+    from core.reactive.checking import observables, routed_views
+
+    keeping = (ListCacheResponseMixin, RetrieveCacheResponseMixin)
+    tags = tuple(each for name, each in vars(tagging).items() if name.endswith("ETAGMixin"))
+    if "REACTIVE" in enabled:
+        for cls, _, options in observables():
+            if not options.poll_interval:
+                yield _model_of(cls), "live queries"
+    for cls, _ in routed_views():
+        if "CACHING" in enabled and issubclass(cls, keeping):
+            yield _model_of(cls), "caches"
+        if "ETAGS" in enabled and issubclass(cls, tags):
+            yield _model_of(cls), "ETags"
+    if "BINDINGS" in enabled and not list(_missing_demultiplexer(enabled)):
+        for binding in demultiplexer().streams().values():
+            yield binding.find_model(), "bindings"
+
+
+def _model_of(view: type[Any]) -> Any:
+    return getattr(getattr(view, "queryset", None), "model", None)
+
+
+def _is_own(model: Any) -> bool:
+    """Tell whether the model is the project's, to be mended here, and not of a package that was installed."""
+    config = model._meta.app_config
+    parts = Path(config.path).parts
+    return not (config.name.startswith("django.") or {"site-packages", "dist-packages"} & set(parts))
 
 
 def _backend(setting: str) -> str:

@@ -3,11 +3,14 @@
 ASGI servers differ in what they tell an application. uvicorn sends lifespan events, daphne and ``runserver`` send
 none; ``runserver`` with reload ends its process from another thread. So tasks are started by the first scope that
 arrives, whatever it is, and stopped by whichever comes first: the lifespan's shutdown, the shutdown of the
-Twisted reactor (daphne), or the end of the interpreter (reload, Ctrl-C).
+Twisted reactor (daphne), or the end of the interpreter (reload, Ctrl-C). That end has an order: first no pool of
+threads takes work any more, and only then the handlers of ``atexit`` run. Jobs need threads to end well, so they are
+stopped before that.
 """
 
 import asyncio
 import atexit
+import concurrent.futures.thread  # noqa: F401 - its handler is to be registered before ours, which then runs first
 import logging
 import sys
 import threading
@@ -71,7 +74,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         tasks = tuple(loop.create_task(self._keep(name, job), name=name) for name, job in self._jobs.items())
         self._running = _Running(loop, tasks)
-        atexit.register(self._stop_from_outside)
+        _before_threads_end(self._stop_from_outside)
         _before_reactor_stops(self.stop)
 
     async def stop(self) -> None:
@@ -110,6 +113,13 @@ class Supervisor:
             asyncio.run_coroutine_threadsafe(self.stop(), self._running.loop).result(STOP_TIMEOUT + 1)
         except Exception:
             logger.exception("The background jobs could not be stopped.")
+
+
+def _before_threads_end(stop: Callable[[], None]) -> None:
+    """Have ``stop`` called at the end of the interpreter, while pools of threads still take work."""
+    # What concurrent.futures itself uses; Python has no public name for it.
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(stop)
 
 
 def _before_reactor_stops(stop: Job) -> None:

@@ -15,16 +15,20 @@ from core.reactive.options import Options
 def observables() -> list[tuple[type[Any], str, Options]]:
     """Return every observable method of a view that has a route: the class, the method's name, what it was told."""
     found: dict[tuple[type[Any], str], Options] = {}
-    for callback in _callbacks(get_resolver().url_patterns):
-        cls = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
-        if cls is None:
-            continue
-        actions = getattr(callback, "actions", None)
-        names = set(actions.values()) if actions else {"get", "list", "retrieve"}
+    for cls, names in routed_views():
         for name in sorted(names):
             if (options := getattr(getattr(cls, name, None), MARK, None)) is not None:
                 found[cls, name] = options
     return [(cls, name, options) for (cls, name), options in found.items()]
+
+
+def routed_views() -> Iterator[tuple[type[Any], set[str]]]:
+    """Yield the class of each view that has a route, and the names of the methods that answer there."""
+    for callback in _callbacks(get_resolver().url_patterns):
+        cls = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
+        if cls is not None:
+            actions = getattr(callback, "actions", None)
+            yield cls, set(actions.values()) if actions else {"get", "list", "retrieve"}
 
 
 def blind_spots() -> Iterator[tuple[str, str]]:

@@ -3,10 +3,19 @@
 from importlib import import_module
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from core.checks import check_settings, require_valid_settings
+from core.bindings import ResourceBinding
+from core.bindings.streams import demultiplexer
+from core.caching import CacheResponseMixin
+from core.checks import check_managers, check_settings, require_valid_settings
+from core.etags.mixins import ListETAGMixin
+from core.reactive import observable
+from core.routers import ExtendedSimpleRouter
+from tests.testapp.models import Label, Quiet, Tag
 
 MEMORY = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 LOCAL = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -102,3 +111,63 @@ def test_a_demultiplexer_that_cannot_be_imported_is_an_error(settings):
     (message,) = check_settings()
     assert message.id == "core.E006"
     assert "polls.routing" in message.msg
+
+
+# --- Managers whose bulk writes nobody sees ---
+
+
+class LabelViewSet(ReadOnlyModelViewSet):
+    """Of a model of the project with Django's own manager."""
+
+    queryset = Label.objects.order_by("pk")
+
+
+class LabelBinding(ResourceBinding):
+    viewset_class = LabelViewSet
+
+
+def routed(serve, view):
+    router = ExtendedSimpleRouter()
+    router.register("things", view, basename="thing")
+    serve(router.urls)
+
+
+@pytest.mark.parametrize(
+    ("told", "feature", "toggle"),
+    [
+        (lambda: observable(type("View", (LabelViewSet,), {})), "live queries", "REACTIVE"),
+        (lambda: type("View", (CacheResponseMixin, LabelViewSet), {}), "caches", "CACHING"),
+        (lambda: type("View", (ListETAGMixin, LabelViewSet), {}), "ETags", "ETAGS"),
+    ],
+)
+def test_a_view_whose_model_has_djangos_own_manager_is_warned_of(serve, settings, told, feature, toggle):
+    routed(serve, told())
+    (message,) = check_managers()
+    assert message.id == "core.W005"
+    assert f"testapp.Label stands behind {feature}, " in message.msg
+    assert "bulk_create()" in message.msg
+    assert "`objects = TrackedManager()`" in message.hint
+    settings.CORE = {toggle: {"ENABLED": False}}
+    assert check_managers() == []
+
+
+def test_a_binding_whose_model_has_djangos_own_manager_is_warned_of(monkeypatch):
+    monkeypatch.setattr(demultiplexer(), "mapping", {"labels": LabelBinding})
+    (message,) = check_managers()
+    assert "testapp.Label stands behind bindings, " in message.msg
+
+
+@pytest.mark.parametrize("model", [Tag, Quiet, User])
+def test_a_tracked_an_excluded_or_a_foreign_model_is_not_warned_of(serve, model):
+    view = type("View", (LabelViewSet,), {"queryset": model.objects.order_by("pk")})
+    routed(serve, observable(view))
+    assert check_managers() == []
+
+
+def test_a_model_that_serves_nothing_but_plain_views_is_not_warned_of(serve):
+    routed(serve, LabelViewSet)
+    assert check_managers() == []
+
+
+def test_the_managers_of_the_project_as_generated_are_all_tracked():
+    assert check_managers() == []

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -188,3 +190,33 @@ async def test_lifespan_starts_and_stops_the_jobs():
     await asyncio.wait_for(life, 5)
     assert sent[-1] == "lifespan.shutdown.complete"
     assert jobs.stopped == 1
+
+
+# The server's loop on a thread of its own, and the end of the interpreter on the main one: runserver with reload.
+RELOADED = """
+import asyncio, logging, threading
+from core.supervisor import Supervisor
+
+logging.basicConfig()
+supervisor, up = Supervisor(), threading.Event()
+
+async def job():
+    up.set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.to_thread(print, "ended well", flush=True)
+
+async def serve():
+    supervisor.add("job", job)
+    supervisor.start()
+    await asyncio.Event().wait()
+
+threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
+up.wait()
+"""
+
+
+def test_at_the_end_of_the_interpreter_jobs_are_stopped_while_threads_still_take_work():
+    done = subprocess.run([sys.executable, "-c", RELOADED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended well\n", "")
