@@ -1,15 +1,19 @@
 """The project's HTTP routes."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from core.routers import discovered
 from core.tokens import ObtainTokenView
+
+admin.site.site_header = admin.site.site_title = settings.SITE_TITLE
 
 urlpatterns = [
     path("", include("polls.urls")),
     path("", include("core.bindings.urls")),
-    path("api/", include("polls.api_urls")),
+    path("api/", include(discovered().urls)),
     path("api/", include("core.urls")),
     path("api/auth/", include("rest_framework.urls")),
     path("api/token/", ObtainTokenView.as_view(), name="token"),

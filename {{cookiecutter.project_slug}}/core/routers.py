@@ -5,9 +5,12 @@
 """
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import module_has_submodule
 from rest_framework.routers import BaseRouter, DefaultRouter, SimpleRouter
 from rest_framework.viewsets import GenericViewSet, ViewSetMixin
 
@@ -148,3 +151,24 @@ class ExtendedSimpleRouter(ExtendedRouterMixin, SimpleRouter):
 
 class ExtendedDefaultRouter(ExtendedRouterMixin, DefaultRouter):
     """DRF's ``DefaultRouter`` with every extension."""
+
+
+def discovered() -> ExtendedDefaultRouter:
+    """Return one router with all that applications register, so that its root lists the resources of each.
+
+    An application registers on a ``router`` in its module ``api_urls``; the order is that of ``INSTALLED_APPS``.
+    Raises ``ImproperlyConfigured`` if two of them use the same prefix or the same basename.
+    """
+    whole = ExtendedDefaultRouter()
+    owners: dict[str, str] = {}
+    for config in apps.get_app_configs():
+        if config.module is None or not module_has_submodule(config.module, "api_urls"):
+            continue
+        router: BaseRouter | None = getattr(import_module(f"{config.name}.api_urls"), "router", None)
+        for prefix, viewset, basename in router.registry if router else ():
+            if owners.setdefault(prefix, config.name) != config.name:
+                raise ImproperlyConfigured(
+                    f"{owners[prefix]}.api_urls and {config.name}.api_urls both register {prefix!r}: rename one."
+                )
+            whole.register_nested(prefix, viewset, basename)
+    return whole

@@ -1,11 +1,8 @@
 """Questions and choices in the admin."""
 
-from django.conf import settings
 from django.contrib import admin
 
 from polls.models import Choice, Question
-
-admin.site.site_header = admin.site.site_title = settings.SITE_TITLE
 
 
 class ChoiceInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -1,4 +1,4 @@
-"""REST routes of the example, included under ``api/``."""
+"""REST routes of the example, which ``config/urls.py`` finds here and puts under ``api/``."""
 
 from core.routers import ExtendedDefaultRouter
 from polls.viewsets import ChoiceViewSet, QuestionViewSet
@@ -7,5 +7,3 @@ router = ExtendedDefaultRouter()
 questions = router.register("questions", QuestionViewSet)
 questions.register("choices", ChoiceViewSet, "question-choice", ["question"])
 router.register("choices", ChoiceViewSet)
-
-urlpatterns = router.urls

@@ -1,4 +1,7 @@
-"""Fixtures that tests of every part share."""
+"""Fixtures that tests of every part share.
+
+Those of the example import it when they are asked for: a project without it runs its own tests all the same.
+"""
 
 import types
 import uuid
@@ -14,7 +17,6 @@ from rest_framework.test import APIClient
 from core.bindings.demultiplexer import workers
 from core.bindings.dispatcher import dispatcher
 from core.changes import doorbell
-from polls.models import Choice, Question
 from tests.threads import close_caches
 
 # How long an example takes says more of the machine than of the code.
@@ -99,6 +101,8 @@ def staff(db):
 @pytest.fixture
 def question(author):
     """A published question of ``author`` with two choices."""
+    from polls.models import Choice, Question
+
     question = Question.objects.create(question_text="Tea or coffee?", owner=author)
     for text in ("Tea", "Coffee"):
         Choice.objects.create(question=question, choice_text=text)
@@ -108,6 +112,8 @@ def question(author):
 @pytest.fixture
 def hidden_question(author):
     """A question of ``author`` that is not published, with one choice."""
+    from polls.models import Choice, Question
+
     question = Question.objects.create(question_text="Surprise?", owner=author, published=False)
     Choice.objects.create(question=question, choice_text="Yes")
     return question

@@ -1,5 +1,7 @@
 """Nested routes: the URLs and names of the document's examples, what they answer, and what routers refuse."""
 
+from types import SimpleNamespace
+
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
@@ -12,7 +14,13 @@ from rest_framework.response import Response
 from rest_framework.routers import DefaultRouter, SimpleRouter
 from rest_framework.viewsets import GenericViewSet, ModelViewSet, ViewSet
 
-from core.routers import ExtendedDefaultRouter, ExtendedRouterMixin, ExtendedSimpleRouter, NestedRouterMixin
+from core.routers import (
+    ExtendedDefaultRouter,
+    ExtendedRouterMixin,
+    ExtendedSimpleRouter,
+    NestedRouterMixin,
+    discovered,
+)
 from core.viewsets import NestedViewSetMixin
 from tests.nesting_app.api import serializer_of, viewset_of
 from tests.nesting_app.models import Book, Comment, Region, Stamp, Task
@@ -547,6 +555,50 @@ class TestRefusals:
         serve([path("users/<parent_lookup_user>/groups/", GroupViewSet.as_view({"get": "list"}))])
         settings.CORE = OFF
         assert api.get(f"/users/{accounts[0].pk}/groups/").status_code == 404
+
+
+class TestDiscovery:
+    @pytest.fixture
+    def declare(self, monkeypatch):
+        """Return a function that installs applications, each with what its ``api_urls`` holds."""
+
+        def declare(**contents):
+            found = {f"{name}.api_urls": SimpleNamespace(**content) for name, content in contents.items()}
+            configs = [SimpleNamespace(name=name, module=SimpleNamespace()) for name in contents]
+            none = SimpleNamespace(name="without_models", module=None)
+            monkeypatch.setattr("core.routers.apps", SimpleNamespace(get_app_configs=lambda: [none, *configs]))
+            monkeypatch.setattr("core.routers.module_has_submodule", lambda package, name: True)
+            monkeypatch.setattr("core.routers.import_module", found.__getitem__)
+
+        return declare
+
+    @pytest.fixture
+    def groups(self):
+        router = ExtendedSimpleRouter()
+        router.register("groups", GroupViewSet)
+        return router
+
+    def test_what_applications_register_stands_in_one_router(self, api, serve, declare, groups, accounts):
+        declare(first={"router": chained(ExtendedDefaultRouter())}, second={"router": groups}, third={})
+        serve(discovered().urls)
+        assert set(api.get("/").json()) == {"users", "groups"}
+        assert names(api.get(f"/users/{accounts[0].pk}/groups/")) == ["ann-1", "ann-2"]
+        assert len(names(api.get("/groups/"))) == 4
+
+    def test_two_of_one_prefix_are_refused_by_name(self, declare, groups):
+        declare(first={"router": groups}, second={"router": groups})
+        with pytest.raises(ImproperlyConfigured, match=r"first\.api_urls and second\.api_urls both register 'groups'"):
+            discovered()
+
+    def test_two_of_one_basename_are_refused(self, declare, groups):
+        other = ExtendedSimpleRouter()
+        other.register("teams", GroupViewSet)
+        declare(first={"router": groups}, second={"router": other})
+        with pytest.raises(ImproperlyConfigured, match="basename"):
+            discovered()
+
+    def test_the_routes_of_an_installed_application_are_found(self):
+        assert "questions" in [prefix for prefix, _, _ in discovered().registry]
 
 
 class TestNames:

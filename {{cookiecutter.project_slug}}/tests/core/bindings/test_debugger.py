@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from core.bindings import ResourceBinding
 from core.bindings.debugger import DebuggerView, as_data, example_of
-from core.bindings.streams import described
+from core.bindings.streams import declared, described
 from core.bindings.urls import debugger_urls
 
 pytestmark = pytest.mark.django_db
@@ -28,13 +28,14 @@ def test_there_is_a_page_while_debugging(page):
     response = page()
     assert response.status_code == 200
     text = response.content.decode()
-    streams = json.loads(re.search(r'<script id="streams" type="application/json">(.*?)</script>', text)[1])
-    assert [stream["name"] for stream in streams] == ["choices", "questions"]
-    create = next(action for action in streams[1]["actions"] if action["name"] == "create")
+    shown = json.loads(re.search(r'<script id="streams" type="application/json">(.*?)</script>', text)[1])
+    streams = {stream["name"]: stream["actions"] for stream in shown}
+    assert list(streams) == sorted(declared())
+    create = next(action for action in streams["questions"] if action["name"] == "create")
     assert create == {"name": "create", "pk": False, "data": {"question_text": "Question", "published": True}}
-    vote = next(action for action in streams[0]["actions"] if action["name"] == "vote")
+    vote = next(action for action in streams["choices"] if action["name"] == "vote")
     assert vote == {"name": "vote", "pk": True, "data": {}}
-    assert streams[0]["actions"][-2]["name"] == "subscribe"
+    assert streams["choices"][-2]["name"] == "subscribe"
 
 
 def test_nothing_comes_from_another_host_and_no_script_stands_in_the_page(page):

@@ -714,9 +714,6 @@ class Listener:
     def offer(self, text):
         self.texts.append(text)
 
-    def offer_soon(self, text):
-        self.loop.call_soon_threadsafe(self.offer, text)
-
 
 class TestCost:
     @pytest.fixture
