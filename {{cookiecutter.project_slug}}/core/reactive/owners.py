@@ -50,7 +50,11 @@ def _value(session: Any) -> str:
     if kept:
         return kept
     # The same for requests that come at the same time, of which only one will save the session.
-    return salted_hmac("core.reactive.owner", session.session_key).hexdigest() if session.session_key else ""
+    return _digest(session.session_key) if session.session_key else ""
+
+
+def _digest(key: str) -> str:
+    return salted_hmac("core.reactive.owner", key, algorithm="sha256").hexdigest()
 
 
 def _user(user: Any) -> str:

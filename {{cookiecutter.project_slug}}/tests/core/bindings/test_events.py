@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from rest_framework import serializers
@@ -236,10 +236,13 @@ class TestCommits:
         begun, go_on = threading.Event(), threading.Event()
 
         def write():
-            with transaction.atomic():
-                question.save()
-                begun.set()
-                assert go_on.wait(10)
+            try:
+                with transaction.atomic():
+                    question.save()
+                    begun.set()
+                    assert go_on.wait(10)
+            finally:
+                connections.close_all()
 
         async with socket() as ws:
             await ws.subscribe("questions", "update")

@@ -197,11 +197,9 @@ class Site(RuleBasedStateMachine):
     def write_half_of_it(self, place, text):
         with transaction.atomic():
             self.choice(place, text, 0)
-            sid = transaction.savepoint()
-            with transaction.atomic():
+            with transaction.atomic(), transaction.atomic():
                 self.delete_in_bulk(text)
                 transaction.set_rollback(True)
-            transaction.savepoint_commit(sid)
             self.count_in_bulk(1, text)
 
     @rule(place=places, votes=st.integers(0, 3))

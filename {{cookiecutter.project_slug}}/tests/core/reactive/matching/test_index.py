@@ -400,7 +400,7 @@ def test_rows_come_in_blocks_of_the_parameters_of_the_database(monkeypatch):
     """As they are in the database, past managers, with foreign keys as keys; those that are gone are left out."""
     folder = Folder.objects.create(name="a")
     notes = Note.objects.bulk_create([Note(size=each, folder=folder) for each in range(5)])
-    monkeypatch.setattr(connection.features, "max_query_params", 2)
+    monkeypatch.setattr(type(connection.features), "max_query_params", 2)
     with CaptureQueriesContext(connection) as captured:
         found = fetch_rows("testapp.note", [*(note.pk for note in notes), 10**6], ["size", "folder"], "default")
     assert len(captured) == 3
