@@ -209,7 +209,7 @@ def checkout(tmp_path):
     """A fresh copy of this repository, as far as `make demo` needs it."""
     for name in ("Makefile", "pyproject.toml", "cookiecutter.json"):
         shutil.copy2(ROOT / name, tmp_path)
-    for name in ("hooks", "scripts"):
+    for name in ("docs", "hooks", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(TEMPLATE, tmp_path / TEMPLATE.name, ignore=shutil.ignore_patterns(".*cache", "__pycache__"))
     return tmp_path
