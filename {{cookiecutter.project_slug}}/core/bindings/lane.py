@@ -208,7 +208,8 @@ class Lane:
         if self.audience.outgrown:
             self.audience.outgrown = False
             logger.warning("Subscribers of %s see too many rows to remember: closed.", self.interest.stream)
-            close(self.audience.sockets(), CloseCode.TOO_SLOW)
+            reason = "More rows are in sight than can be remembered. Connect, subscribe and load again."
+            close(self.audience.sockets(), CloseCode.TOO_SLOW, reason)
 
 
 def _user(caller: Caller, audience: Listeners, known: Users) -> User:

@@ -8,7 +8,7 @@ const CLOSES = {
   4401: "not logged in any more",
   4403: "refused: not a page of this site",
   4404: "no socket is served here",
-  4408: "too slow to read",
+  4408: "too slow to read, or too many rows to remember",
   4429: "too many messages",
 };
 
@@ -93,7 +93,7 @@ function connect() {
   opening.onclose = (close) => {
     if (socket !== opening) return;
     socket = null;
-    const reason = CLOSES[close.code] ?? "closed";
+    const reason = close.reason || (CLOSES[close.code] ?? "closed");
     say("closed", close.code === 1000 ? "not connected" : `${reason} (${close.code})`);
     for (const entry of sent.values()) finish(entry, "bad", "no reply");
     sent.clear();
