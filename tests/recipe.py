@@ -11,7 +11,8 @@ LISTS = '"polls"]'
 
 def make(project, *arguments):
     """Run make with the packages of this environment."""
-    return run("make", "--no-print-directory", *arguments, f"VENV={sys.prefix}", "INSTALLED=.env", cwd=project)
+    shared = (f"VENV={sys.prefix}", "INSTALLED=.env")
+    return run("make", "--no-print-directory", *arguments, *shared, cwd=project, timeout=900)
 
 
 def edit(path, before, after):

@@ -15,10 +15,10 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import connections
 
+from core.changes.listening import listen
 from core.changes.process import in_child
 from core.conf import core_settings
 from core.reactive import catching_up, housekeeping
-from core.reactive.listening import listen
 from core.reactive.protocol import DIFFERENCE, GROUP, NOTICE
 from core.reactive.publishing import hands
 from core.reactive.registry import Line, Registry, Socket

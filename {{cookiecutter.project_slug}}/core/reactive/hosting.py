@@ -17,10 +17,10 @@ from django.db import connections
 
 from core.changes import Change, changes_committed, changes_heard
 from core.changes.doorbell import GROUP as DOORBELLS
+from core.changes.listening import listen
 from core.conf import core_settings
 from core.reactive import store
 from core.reactive.evaluating import run as evaluate
-from core.reactive.listening import listen
 from core.reactive.protocol import CHANNEL_POLL_OBSERVER, CHANNEL_WORKER_NOTIFY, NOTIFY
 from core.reactive.worker import Claim, Worker
 

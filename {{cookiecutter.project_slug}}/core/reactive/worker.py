@@ -19,7 +19,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import DatabaseError
 
 from core.changes import Change, log
@@ -30,6 +29,7 @@ from core.reactive import store
 from core.reactive.coverage import coverage, covers, reaches
 from core.reactive.evaluating import run
 from core.reactive.matching import Index, Profile
+from core.users import users_changed
 
 logger = logging.getLogger(__name__)
 
@@ -235,12 +235,7 @@ class Worker:
 
     def _by_user(self, changes: list[Change]) -> dict[str, str]:
         """Return the observers of users who have changed themselves: they may see more now, or less."""
-        users: set[str] | None = set()
-        for change in changes:
-            if change.model.lower() == settings.AUTH_USER_MODEL.lower() and change.fields != frozenset({"last_login"}):
-                users = None if users is None or change.pks is None else users | set(map(str, change.pks))
-        if users == set():
-            return {}
+        users = users_changed(changes)
         return {
             observer: "its user has changed"
             for observer, known in self.known.items()

@@ -8,7 +8,7 @@ const CLOSES = {
   4401: "not logged in any more",
   4403: "refused: not a page of this site",
   4404: "no socket is served here",
-  4408: "too slow to read",
+  4408: "too slow to read, or too many rows to remember",
   4429: "too many messages",
 };
 
