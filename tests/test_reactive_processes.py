@@ -25,7 +25,7 @@ from websockets.sync.client import connect
 
 SECONDS = 9
 """For how long there are writes and faults."""
-PATIENCE = 60
+PATIENCE = 120
 """Seconds that nothing may take, on a machine that does other things as well."""
 DROPPED = "0.3"
 """The part of what is sent on the channel layer that gets lost."""
