@@ -1,6 +1,7 @@
 """Who has lost the right to be there does not stay; a server that stops says so."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,9 +13,12 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
+from core import users
+from core.changes import Change
 from core.sockets import CloseCode
 from core.sockets.credentials import Credential, rights_of
 from core.sockets.keeper import Keeper, keeper
+from tests.testapp.models import Cafe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,6 +110,17 @@ async def test_somebody_who_only_logs_in_again_is_no_reason_to_look(monkeypatch,
     await database_sync_to_async(cookie)(user)
     assert not looked
     await database_sync_to_async(change_the_password)(user)
+    assert looked
+
+
+async def test_a_change_in_the_table_of_a_users_parent_is_a_reason_to_look(monkeypatch):
+    looked = []
+    monkeypatch.setattr(Keeper, "check_soon", lambda self: looked.append(True))
+    monkeypatch.setattr(users, "get_user_model", lambda: Cafe)
+    told = Change("testapp.place", "testapp_place", "updated", (1,), frozenset({"rank"}), "default")
+    Keeper().on_changes([replace(told, model="testapp.kiosk")])
+    assert not looked
+    Keeper().on_changes([told])
     assert looked
 
 
