@@ -1,51 +1,17 @@
 """A project as it grows: an application of its own by the README's recipe, and the example out of the site."""
 
 import os
-import re
 import sys
 
 import pytest
 from harness import PYTHON, run
-
-BLOCK = re.compile(r"^    # ((?:books|tests/books)/\w+\.py)\n((?:(?!    # )    .*\n|\n)+)", re.MULTILINE)
-LISTS = '"polls"]'
-
-
-def make(project, *arguments):
-    """Run make with the packages of this environment."""
-    shared = (f"VENV={sys.prefix}", "INSTALLED=.env")
-    return run("make", "--no-print-directory", *arguments, *shared, cwd=project, timeout=900)
-
-
-def edit(path, before, after):
-    text = path.read_text()
-    assert before in text
-    path.write_text(text.replace(before, after))
-
-
-def passed(done):
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+from recipe import add_books, edit, make, passed
 
 
 @pytest.fixture
 def with_books(bake):
-    """A project with the application of the README's recipe, step by step."""
-    project = bake()
-    passed(run(PYTHON, "manage.py", "startapp", "books", cwd=project))
-    for name in ("tests.py", "views.py"):
-        (project / "books" / name).unlink()
-    edit(project / "config/settings.py", '    "polls",\n', '    "polls",\n    "books",\n')
-    edit(project / "pyproject.toml", LISTS, '"polls", "books"]')
-    blocks = BLOCK.findall((project / "README.md").read_text())
-    assert len(blocks) == 7
-    for name, code in blocks:
-        path = project / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(re.sub("^    ", "", code, flags=re.MULTILINE).rstrip() + "\n")
-    for target in ("migrations", "format"):
-        passed(make(project, target))
-    return project
+    """A project with the application of the README's recipe."""
+    return add_books(bake())
 
 
 def test_an_application_by_the_recipe_passes_all_checks_and_the_tests_of_core_as_well(with_books):

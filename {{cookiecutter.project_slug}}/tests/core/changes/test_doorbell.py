@@ -71,7 +71,7 @@ async def test_a_ring_in_any_thread_is_heard_at_once(channel_layer, monkeypatch,
     sender = await sending(monkeypatch)
     rung, task = await listening()
     in_thread(lambda: doorbell.ring("default", [CHANGE], logged=True))
-    await asyncio.wait_for(rung.wait(), 2)
+    assert await asyncio.wait_for(rung.wait(), 2)
     await ended(task, sender)
 
 
@@ -89,7 +89,7 @@ async def test_a_process_without_a_server_rings_by_itself(channel_layer, own_sen
     """With no server's loop to send on, the message leaves all the same."""
     rung, task = await listening()
     await sync_to_async(doorbell.ring)("default", [CHANGE], logged=True)
-    await asyncio.wait_for(rung.wait(), 2)
+    assert await asyncio.wait_for(rung.wait(), 2)
     await ended(task)
 
 
@@ -98,7 +98,7 @@ async def test_a_write_rings(channel_layer, monkeypatch, other_process, database
     sender = await sending(monkeypatch)
     rung, task = await listening()
     await Tag.objects.acreate(name="a")
-    await asyncio.wait_for(rung.wait(), 2)
+    assert await asyncio.wait_for(rung.wait(), 2)
     await ended(task, sender)
 
 
@@ -240,7 +240,7 @@ async def test_the_listener_survives_a_layer_that_fails(monkeypatch, caplog, cha
     await asyncio.sleep(0.3)
     sender = await sending(monkeypatch)
     doorbell.ring("default", [CHANGE], logged=True)
-    await asyncio.wait_for(rung.wait(), 2)
+    assert await asyncio.wait_for(rung.wait(), 2)
     assert caplog.text.count("are not heard until the layer works again") == 1
     await ended(task, sender)
 
