@@ -114,11 +114,11 @@ class Site:
             **environment,
         }
 
-    def start(self, *command, **environment):
+    def start(self, *command, cwd=TEMPLATE, **environment):
         with (self.folder / "stderr").open("a") as stderr:
             process = subprocess.Popen(
                 command,
-                cwd=TEMPLATE,
+                cwd=cwd,
                 env={**self.environment, **environment},
                 stdout=subprocess.PIPE,
                 stderr=stderr,
