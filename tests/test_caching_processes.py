@@ -98,6 +98,7 @@ def test_a_server_without_services_shows_what_a_shell_wrote_within_two_seconds(e
     count = ask(f"{url}/api/questions/")[2]["count"]
     written = max(rows_of(embedded.manage("shell", "-c", textwrap.dedent(KILLED))).values())
     wait_for(lambda: ask(f"{url}/api/questions/")[2]["count"] == count + 1, max(written + PROMISED - time.time(), 0.1))
+    assert votes_at(url) == 1
 
 
 @pytest.mark.services

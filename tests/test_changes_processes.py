@@ -25,6 +25,7 @@ import pytest
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "{{cookiecutter.project_slug}}"
 PROMISED = 2.0  # seconds from a commit until every process has heard of it
+PATIENCE = 120  # seconds that nothing may take, on a machine that does other things as well
 HOST = "127.0.0.1"
 
 TOY_ASGI = """
@@ -115,11 +116,11 @@ class Site:
             **environment,
         }
 
-    def start(self, *command, stdin=None, **environment):
+    def start(self, *command, cwd=TEMPLATE, stdin=None, **environment):
         with (self.folder / "stderr").open("a") as stderr:
             process = subprocess.Popen(
                 command,
-                cwd=TEMPLATE,
+                cwd=cwd,
                 env={**self.environment, **environment},
                 stdin=stdin,
                 stdout=subprocess.PIPE,
@@ -142,7 +143,7 @@ class Site:
             **environment,
         )
         url = f"http://{HOST}:{port}"
-        wait_for(lambda: answers(f"{url}/healthz"), 30)
+        wait_for(lambda: answers(f"{url}/healthz"), PATIENCE)
         return process, url
 
     def told(self, name, how="heard"):
@@ -226,7 +227,7 @@ def assert_heard(site, name, rows, kind="created", model="polls.question"):
 def embedded(tmp_path):
     """A site on SQLite and in local memory."""
     site = Site(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}")
-    assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+    assert site.manage("migrate", "--verbosity", "0").wait(PATIENCE) == 0
     yield site
     site.end()
 
@@ -272,7 +273,7 @@ def grown_site(folder):
         site = Site(folder, DATABASE_URL=f"{address}/{name}", REDIS_URL=f"redis://{HOST}:{redis.port}/0")
         site.redis = redis
         try:
-            assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+            assert site.manage("migrate", "--verbosity", "0").wait(PATIENCE) == 0
             yield site
         finally:
             site.end()

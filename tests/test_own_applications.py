@@ -1,60 +1,24 @@
 """A project as it grows: an application of its own by the README's recipe, and the example out of the site."""
 
 import os
-import re
 import sys
 
 import pytest
 from harness import PYTHON, run
-
-BLOCK = re.compile(r"^    # ((?:books|tests/books)/\w+\.py)\n((?:(?!    # )    .*\n|\n)+)", re.MULTILINE)
-LISTS = '"polls"]'
-
-
-def make(project, *arguments):
-    """Run make with the packages of this environment."""
-    return run("make", "--no-print-directory", *arguments, f"VENV={sys.prefix}", "INSTALLED=.env", cwd=project)
-
-
-def edit(path, before, after):
-    text = path.read_text()
-    assert before in text
-    path.write_text(text.replace(before, after))
-
-
-def passed(done):
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+from recipe import add_books, edit, make, passed
 
 
 @pytest.fixture
 def with_books(bake):
-    """A project with the application of the README's recipe, step by step."""
-    project = bake()
-    passed(run(PYTHON, "manage.py", "startapp", "books", cwd=project))
-    for name in ("tests.py", "views.py"):
-        (project / "books" / name).unlink()
-    edit(project / "config/settings.py", '    "polls",\n', '    "polls",\n    "books",\n')
-    edit(project / "pyproject.toml", LISTS, '"polls", "books"]')
-    blocks = BLOCK.findall((project / "README.md").read_text())
-    assert len(blocks) == 7
-    for name, code in blocks:
-        path = project / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(re.sub("^    ", "", code, flags=re.MULTILINE).rstrip() + "\n")
-    for target in ("migrations", "format"):
-        passed(make(project, target))
-    return project
+    """A project with the application of the README's recipe."""
+    return add_books(bake())
 
 
 def test_an_application_by_the_recipe_passes_all_checks_and_the_tests_of_core_as_well(with_books):
     passed(make(with_books, "check"))
     assert "books" in passed(run(PYTHON, "manage.py", "spectacular", cwd=with_books))
-    tests = (
-        *("tests/books", "tests/polls/test_nested.py", "tests/config/test_urls.py", "tests/core/asyncapi"),
-        *("tests/core/bindings/test_debugger.py", "tests/core/bindings/test_streams.py", "tests/core/schema"),
-    )
-    passed(run(PYTHON, "-m", "pytest", "-q", *tests, cwd=with_books))
+    # Those that take long are run on the template folder.
+    passed(make(with_books, "test", f"JOBS={os.environ.get('JOBS', '2')}", "ARGS=-m 'not slow'"))
 
 
 def test_tools_find_the_application_by_themselves(with_books):

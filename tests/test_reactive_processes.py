@@ -5,9 +5,11 @@ differences are lost, workers and a server are killed, Redis loses its connectio
 afterwards, without another write to help.
 """
 
+import contextlib
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,14 +20,12 @@ import urllib.request
 import uuid
 
 import pytest
-from test_changes_processes import HOST, answers, free_port, grown, wait_for  # noqa: F401 - a fixture among them
+from test_changes_processes import HOST, PATIENCE, answers, free_port, grown, wait_for  # noqa: F401 - a fixture among them
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 SECONDS = 9
 """For how long there are writes and faults."""
-PATIENCE = 60
-"""Seconds that nothing may take, on a machine that does other things as well."""
 DROPPED = "0.3"
 """The part of what is sent on the channel layer that gets lost."""
 
@@ -54,7 +54,7 @@ SEED = """
 # The first question stays as it is, so that its choices can be asked for throughout.
 WRITER = """
     import random, time
-    from django.db import transaction
+    from django.db import DatabaseError, connection, transaction
     from polls.models import Choice, Question
     until = time.monotonic() + {seconds}
     first = Question.objects.order_by("id").first()
@@ -64,7 +64,8 @@ WRITER = """
 
     def created():
         Choice.objects.create(question=some(Question), choice_text="new")
-        Choice.objects.bulk_create([Choice(question=first, choice_text="many", votes=n) for n in range(2)])
+        made = Choice.objects.bulk_create([Choice(question=first, choice_text="many", votes=n) for n in range(2)])
+        print("MADE", *(choice.pk for choice in made))
 
     def changed():
         choice = some(Choice)
@@ -96,10 +97,16 @@ WRITER = """
             except ValueError:
                 pass
 
+    refused = 0
+    print("BEGUN", flush=True)
     while time.monotonic() < until:
-        random.choice([created, changed, changed, moved, deleted, hidden, replaced])()
+        try:
+            random.choice([created, changed, changed, moved, deleted, hidden, replaced])()
+        except {survived}:
+            refused += 1
+            connection.close()
         time.sleep(random.random() * 0.1)
-    print("DONE")
+    print("DONE", refused)
 """
 
 
@@ -171,7 +178,7 @@ class Client(threading.Thread):
 
 
 def get(server, url):
-    with urllib.request.urlopen(f"http://{HOST}:{server}{url}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{HOST}:{server}{url}", timeout=PATIENCE) as response:
         return json.loads(response.read())
 
 
@@ -255,13 +262,15 @@ def site(grown):  # noqa: F811
     return grown
 
 
-@pytest.mark.services
-def test_every_client_ends_up_with_what_a_fresh_get_answers(site):
-    """Whatever is lost, killed or restarted on the way; and nobody is told that a list is over."""
-    seeded = site.manage("shell", "-c", textwrap.dedent(SEED)).communicate(timeout=60)[0]
-    first = re.search(r"FIRST (\d+)", seeded)[1]
-    faults = Faults(site)
-    lists = [
+def seed(site):
+    """Write the first rows; return the key of the question that stays as it is."""
+    output = site.manage("shell", "-c", textwrap.dedent(SEED)).communicate(timeout=PATIENCE)[0]
+    return int(re.search(r"FIRST (\d+)", output)[1])
+
+
+def lists_of(first):
+    """The lists that clients keep: filtered, nested, ordered, cut into pages."""
+    return [
         f"/api/choices/?question={first}",
         f"/api/questions/{first}/choices/?limit=100",
         "/api/choices/?ordering=-votes,id&limit=3",
@@ -269,30 +278,47 @@ def test_every_client_ends_up_with_what_a_fresh_get_answers(site):
         "/api/choices/?votes__gte=3&limit=200",
         "/api/questions/?limit=100",
     ]
-    clients = [Client(faults.servers, random.sample(lists, 4)) for _ in range(4)]
+
+
+@contextlib.contextmanager
+def clients_of(servers, lists):
+    """Clients that have been answered once, each with some of the lists."""
+    clients = [Client(servers, random.sample(lists, 4)) for _ in range(4)]
     for client in clients:
         client.start()
     wait_for(lambda: not any(client.stale for client in clients), PATIENCE)
+    yield clients
+    for client in clients:
+        client.ended.set()
+    for client in clients:
+        client.join(10)
 
+
+@contextlib.contextmanager
+def voting(servers):
+    """Somebody votes meanwhile."""
     ended = threading.Event()
-    writing = site.manage("shell", "-c", textwrap.dedent(WRITER.format(seconds=SECONDS)))
-    voting = threading.Thread(target=vote_until, args=(ended, faults.servers), daemon=True)
-    voting.start()
-    faults.happen(SECONDS)
-    output = writing.communicate(timeout=60)[0]
+    thread = threading.Thread(target=vote_until, args=(ended, servers), daemon=True)
+    thread.start()
+    yield
     ended.set()
-    voting.join(30)
-    assert "DONE" in output, (site.folder / "stderr").read_text()
+    thread.join(30)
+
+
+def assert_told_the_truth(site, servers, clients, lists):
+    """Each client comes to hold what each server answers, and was told no more than that things have changed."""
 
     def wrong():
-        server = next(iter(faults.servers))
-        right = {url: fresh(server, url) for url in lists}
-        return [
-            (url, live, right[url])
-            for client in clients
-            for url, live in client.lists.items()
-            if live["items"] != right[url]
-        ]
+        found = []
+        for server in list(servers):
+            right = {url: fresh(server, url) for url in lists}
+            found += [
+                (url, live, right[url])
+                for client in clients
+                for url, live in client.lists.items()
+                if live["items"] != right[url]
+            ]
+        return found
 
     end = time.monotonic() + PATIENCE
     while (left := wrong()) and time.monotonic() < end:
@@ -300,7 +326,40 @@ def test_every_client_ends_up_with_what_a_fresh_get_answers(site):
     assert not left, f"{left}\n{(site.folder / 'stderr').read_text()[-5000:]}"
     assert all(client.differences for client in clients), "nobody was told of anything"
     assert not any(client.told for client in clients)
-    for client in clients:
-        client.ended.set()
-    for client in clients:
-        client.join(10)
+
+
+@pytest.mark.services
+def test_every_client_ends_up_with_what_a_fresh_get_answers(site):
+    """Whatever is lost, killed or restarted on the way; and nobody is told that a list is over."""
+    lists = lists_of(seed(site))
+    faults = Faults(site)
+    with clients_of(faults.servers, lists) as clients:
+        writing = site.manage("shell", "-c", textwrap.dedent(WRITER.format(seconds=SECONDS, survived="()")))
+        with voting(faults.servers):
+            faults.happen(SECONDS)
+            output = writing.communicate(timeout=PATIENCE)[0]
+        assert "DONE" in output, (site.folder / "stderr").read_text()
+        assert_told_the_truth(site, faults.servers, clients, lists)
+
+
+@pytest.mark.services
+def test_a_worker_of_either_command_evaluates_until_it_is_asked_to_stop(site):
+    first = seed(site)
+    _, url = site.serve("one")
+    server = int(url.rpartition(":")[2])
+    commands = {
+        ("observerworker",): 0,
+        ("runworker", "core.reactive.worker", "core.reactive.poll_observer"): -signal.SIGTERM,  # Channels' own way
+    }
+    with clients_of({server: None}, lists_of(first)[:4]) as clients:
+        for command, ends_with in commands.items():
+            told = [client.differences for client in clients]
+            worker = site.manage(*command)
+            writer = textwrap.dedent(WRITER.format(seconds=0.5, survived="()"))
+            assert "DONE" in site.manage("shell", "-c", writer).communicate(timeout=PATIENCE)[0]
+            assert_told_the_truth(site, [server], clients, lists_of(first)[:4])
+            assert all(client.differences > before for client, before in zip(clients, told, strict=True))
+            worker.terminate()
+            output = worker.communicate(timeout=PATIENCE)[0]
+            assert worker.returncode == ends_with
+            assert ("Stopped." in output) == (ends_with == 0)

@@ -239,6 +239,9 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
     ):
         assert step in server.output
 
+    for path in ("/", "/api/", "/api/docs/", "/api/asyncapi/docs/", "/debugger/", "/admin/"):
+        assert f"    {server.url}{path} " in server.output
+
     (checkout / ".demo/live_polls/mine.py").write_text("")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         wanted = taken.getsockname()[1]
@@ -248,6 +251,7 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
             server.url = f"http://127.0.0.1:{server.port}"
             server.wait()
     assert f"Port {wanted} of 127.0.0.1 is in use" in server.output
+    assert f"{server.url}/api/docs/ " in server.output
     assert "Making .venv" not in server.output
     assert "nothing loaded" in server.output
     assert (checkout / ".demo/live_polls/mine.py").exists()

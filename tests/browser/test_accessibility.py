@@ -35,3 +35,6 @@ def test_the_pages_for_developers_have_no_barriers(site, windows, scheme, path):
     page = windows.open(f"{site.url}/{path}", color_scheme=scheme, reduced_motion="reduce")
     page.evaluate("document.querySelectorAll('details').forEach((each, place) => (each.open = place < 3))")
     assert violations(page) == []
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert violations(page) == []

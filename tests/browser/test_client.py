@@ -3,8 +3,12 @@
 import json
 import re
 
+import pytest
 from harness import ROOT, TEMPLATE
-from stage import log_in, until
+from recipe import add_books
+from stage import log_in, served, until
+
+from scripts.generate import generate
 
 CLIENT = TEMPLATE / "core/static/core/client.js"
 LOGIC = ROOT / "tests/client/logic.test.mjs"
@@ -36,34 +40,41 @@ def test_its_logic_is_the_same_in_a_browser(windows):
     assert [each for each in results if each[1] is not None] == []
 
 
-def example(number):
-    """Return one of the pages that the documentation shows, for questions instead of books."""
-    page = re.findall(r"```html\n(.*?)```", (ROOT / "docs/client.md").read_text(), re.DOTALL)[number]
-    for book, question in (("books", "questions"), ("book.title", "book.question_text"), ("=title", "=question_text")):
-        page = page.replace(book, question)
-    return page
+GUIDE = (ROOT / "docs/client.md").read_text()
 
 
-def test_the_ten_lines_of_the_documentation_make_a_live_list(site, windows):
-    html = example(0)
+@pytest.fixture
+def books(tmp_path):
+    """A site with an application of its own, made as its README says, and the page that the documentation shows."""
+    project = add_books(generate(tmp_path))
+    html = re.search(r"```html\n(.*?)```", GUIDE, re.DOTALL)[1]
     assert len(html.strip().splitlines()) <= 10
-    (site.folder / "polls/static/polls/ten-lines.html").write_text(html)
-    page = windows.open(f"{site.url}/static/polls/ten-lines.html")
+    path = project / re.search(r"`(books/static/\S+\.html)`", GUIDE)[1]
+    path.parent.mkdir(parents=True)
+    path.write_text(html)
+    with served(project) as site:
+        yield site
+
+
+def test_the_ten_lines_of_the_documentation_make_a_live_list_of_a_model_of_ones_own(books, windows):
+    page = windows.open(books.url + re.search(r"http://127\.0\.0\.1:8000(/static/\S+\.html)", GUIDE)[1])
 
     def texts():
-        return page.locator("#questions li").all_inner_texts()
+        return page.locator("#books li").all_inner_texts()
 
-    def expected():
-        rows = page.request.get(f"{site.url}/api/questions/?ordering=question_text").json()["results"]
-        return [row["question_text"] for row in rows]
+    def write(code):
+        books.manage("shell", "--no-imports", "--command", f"from books.models import Book\n{code}")
 
-    until(lambda: len(texts()) >= 3 and texts() == expected())
-    site.shell("Question.objects.create(question_text='A first one')")
-    until(lambda: texts()[0] == "A first one")
-    site.shell("Question.objects.filter(question_text='A first one').update(question_text='Zzz, a last one')")
-    until(lambda: texts()[-1] == "Zzz, a last one" and texts() == expected())
-    site.shell("Question.objects.filter(question_text='Zzz, a last one').delete()")
-    until(lambda: texts() == expected() and "Zzz, a last one" not in texts())
+    write("Book.objects.create(title='Emma')")
+    until(lambda: texts() == ["Emma"])
+    write("Book.objects.bulk_create([Book(title='Dubliners'), Book(title='Walden')])")
+    until(lambda: texts() == ["Dubliners", "Emma", "Walden"])
+    write("Book.objects.filter(title='Dubliners').update(title='Ulysses')")
+    until(lambda: texts() == ["Emma", "Ulysses", "Walden"])
+    write("Book.objects.get(title='Walden').delete()")
+    until(lambda: texts() == ["Emma", "Ulysses"])
+    rows = page.request.get(f"{books.url}/api/books/?ordering=title").json()["results"]
+    assert texts() == [row["title"] for row in rows]
 
 
 def test_streams_and_batches_of_the_documentation_do_what_it_says(site, windows):

@@ -14,7 +14,7 @@ def choose(page, stream, action, data="{}", pk=None):
 
 def test_it_sends_and_receives(site, windows):
     page = windows.open(f"{site.url}/debugger/")
-    page.locator("#state[data-state=open]").wait_for()
+    page.locator("#state[data-state=live]").wait_for()
     choose(page, "questions", "list")
     reply = page.locator("#replies li").first
     reply.locator(".tag", has_text="200").wait_for(timeout=PATIENCE)
@@ -37,7 +37,7 @@ def test_what_it_looks_like_is_kept(site, windows):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for name, width in (("wide", 1200), ("phone", 360)):
         page = windows.open(f"{site.url}/debugger/", viewport={"width": width, "height": 800})
-        page.locator("#state[data-state=open]").wait_for()
+        page.locator("#state[data-state=live]").wait_for()
         choose(page, "questions", "list")
         page.locator("#replies li .tag", has_text="200").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -86,16 +86,19 @@ def test_windows_come_back_by_themselves_when_the_server_does(site, windows):
         until(lambda page=page: votes(page, "NumPy") == 77 and agrees(page, site))
     choice(pages[0], "NumPy").click()
     until(lambda: votes(pages[1], "NumPy") == 78)
+    assert all(agrees(page, site) for page in pages)
     windows.forgive(LOST)
 
 
 def test_windows_survive_a_server_that_is_killed(site, windows):
     page = visit(windows, site)
+    before = votes(page, "Tea")
     site.stop(signal.SIGKILL)
     page.locator(".state[data-state=offline]").wait_for()
     site.start()
     choice(is_live(page), "Tea").click()
-    until(lambda: agrees(page, site))
+    until(lambda: votes(page, "Tea") == before + 1)
+    assert agrees(page, site)
     windows.forgive(LOST)
 
 
@@ -108,7 +111,8 @@ def test_a_window_that_was_offline_catches_up(site, windows):
     until(lambda: votes(other, "pytest") == before + 1)
     page.context.set_offline(False)
     is_live(page)
-    until(lambda: votes(page, "pytest") == before + 1 and agrees(page, site))
+    assert votes(page, "pytest") == before + 1
+    assert agrees(page, site)
     windows.forgive(LOST)
 
 

@@ -1,7 +1,7 @@
 """The page with features switched off: it does what is left."""
 
 import pytest
-from stage import card, choice, is_live, log_in, served, until, votes
+from stage import agrees, card, choice, is_live, log_in, served, votes
 
 from scripts.generate import generate
 
@@ -47,4 +47,5 @@ def test_without_the_resource_socket_and_batches_owners_write_over_http(reactive
     card(watcher, "Tea or coffee?").wait_for(state="detached")
     card(page, "Tea or coffee?").get_by_role("button", name="Publish").click()
     card(watcher, "Tea or coffee?").wait_for()
-    until(lambda: votes(watcher, "Tea") == votes(page, "Tea"))
+    assert votes(watcher, "Tea") == votes(page, "Tea")
+    assert agrees(watcher, reactive)

@@ -52,5 +52,6 @@ def test_windows_on_two_servers_agree_and_survive_their_workers(grown, windows):
             until(lambda: votes(other, "Tea") == votes(one, "Tea") == before + 2, 90)
             choice(one, "Tea").click()
             until(lambda: votes(other, "Tea") == votes(one, "Tea") == before + 3)
-            until(lambda: agrees(one, grown) and agrees(other, grown))
+            assert agrees(one, grown)
+            assert agrees(other, grown)
         windows.close()

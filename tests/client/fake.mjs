@@ -18,7 +18,9 @@ export class FakeSite {
   /** What GETs of the list and actions are answered with, where it is not the usual. */
   onGet = null;
   onAction = null;
+  /** The code and the reason that every socket is closed with, once it is open. */
   closesWith = null;
+  closesBecause = "";
 
   constructor(items = []) {
     this.items = items;
@@ -106,7 +108,7 @@ class FakeSocket {
       if (!site.isUp) return this.end(1006);
       this.readyState = 1;
       this.onopen?.({});
-      if (site.closesWith) this.end(site.closesWith);
+      if (site.closesWith) this.end(site.closesWith, site.closesBecause);
     });
   }
 
@@ -128,10 +130,10 @@ class FakeSocket {
     if (this.readyState === 1) this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  end(code) {
+  end(code, reason = "") {
     if (this.readyState === 3) return;
     this.readyState = 3;
-    this.onclose?.({ code });
+    this.onclose?.({ code, reason });
   }
 
   close() {

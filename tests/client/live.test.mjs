@@ -92,6 +92,29 @@ test("a gap is noticed and what was missed is asked for", async () => {
   live.close();
 });
 
+test("many gaps at once are one reason to ask", async () => {
+  const site = new FakeSite([row(1)]);
+  const { live, latest } = await follow(site);
+  site.change([row(1), row(2)], [{ msg: "added", order: 1, item: row(2) }], { lost: true });
+  for (const id of [3, 4, 5]) site.change([...site.items, row(id)], [{ msg: "added", order: id - 1, item: row(id) }]);
+  await pass(5000);
+  assert.deepEqual(latest(), [1, 2, 3, 4, 5].map((id) => row(id)));
+  assert.equal(site.requests.length, 2);
+  live.close();
+});
+
+test("what was cut short by a loss is forgotten", async () => {
+  const site = new FakeSite([row(1)]);
+  const { live, latest } = await follow(site);
+  site.tell({ msg: "removed", order: 0, item: { id: 1 }, seq: 1, last: false });
+  site.stop();
+  site.change([row(1), row(2)], [{ msg: "added", order: 1, item: row(2) }], { lost: true });
+  site.start();
+  await pass(2000);
+  assert.deepEqual(latest(), [row(1), row(2)]);
+  live.close();
+});
+
 test("after a restart of the server everything is joined again and takes up where it was", async () => {
   const site = new FakeSite([row(1)]);
   const { live, states, latest, shown } = await follow(site);
@@ -287,6 +310,64 @@ test("a site without the socket rejects, and is not asked again and again", asyn
   await assert.rejects(query, (error) => error.status === 404);
   await pass(60_000);
   assert.equal(site.sockets.length, 1);
+  live.close();
+});
+
+test("a refusal names the setting that switches the socket on", async () => {
+  const site = new FakeSite();
+  site.closesWith = 4404;
+  const live = connect("http://site/", site.options);
+  const query = live.query("/api/rows/", () => {});
+  const asked = live.stream("rows").list();
+  await Promise.all([
+    assert.rejects(query, { status: 404, message: "The server refuses the socket. Is CORE_REACTIVE_ENABLED on?" }),
+    assert.rejects(asked, { status: 404, message: "The server refuses the socket. Is CORE_BINDINGS_ENABLED on?" }),
+    turns(),
+  ]);
+  live.close();
+});
+
+test("a refusal that gives its reason is told with it, and one of a stranger is tried once more", async () => {
+  const site = new FakeSite();
+  site.closesWith = 4403;
+  site.closesBecause = "This page is another site's.";
+  const { live, query } = await follow(site);
+  await Promise.all([assert.rejects(query, { status: 403, message: site.closesBecause }), pass(2000)]);
+  await pass(60_000);
+  assert.equal(site.sockets.length, 2);
+  assert.notEqual(site.sockets[0].path, site.sockets[1].path);
+  live.close();
+});
+
+test("of two requests only the answer to the latter counts", async () => {
+  const site = new FakeSite([row(1, "new")]);
+  const answers = [];
+  const { live, query, shown, latest } = await follow(site);
+  site.onGet = () => new Promise((done) => answers.push(done));
+  const whole = (text, seq) => ({ observer: site.observer, primary_key: "id", seq, items: [row(1, text)] });
+  (await query).refresh();
+  (await query).refresh();
+  await turns();
+  answers[1](whole("newest", 2));
+  await turns();
+  answers[0](whole("old", 1));
+  await turns();
+  assert.deepEqual(latest(), [row(1, "newest")]);
+  assert.equal(shown.length, 2);
+  await pass(5000);
+  assert.equal(site.requests.length, 3);
+  live.close();
+});
+
+test("a query that was closed asks for nothing any more", async () => {
+  const site = new FakeSite([row(1)]);
+  const { live, query } = await follow(site);
+  const closed = await query;
+  closed.close();
+  const { length } = site.requests;
+  closed.refresh();
+  await pass(20_000);
+  assert.equal(site.requests.length, length);
   live.close();
 });
 

@@ -27,7 +27,8 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from core.conf import Changes, core_settings, problems
+from core.conf import core_settings, problems
+from core.sections import Changes
 
 logger = logging.getLogger(__name__)
 

@@ -32,6 +32,9 @@ class Observer(models.Model):
 
     id = models.CharField(max_length=32, primary_key=True, help_text="The digest of what is asked.")
     question = models.JSONField(help_text="What is asked, and by whom: plain data.")
+    release = models.CharField(
+        max_length=32, default="", db_default="", help_text="The digest of the code that answers it."
+    )
     seq = models.BigIntegerField(help_text="Counts the evaluations that changed something.")
     version = models.BigIntegerField(help_text="Counts the evaluations that ended well, so that workers see them.")
     status = models.CharField(max_length=10, default=ACTIVE)

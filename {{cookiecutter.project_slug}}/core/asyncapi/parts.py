@@ -7,16 +7,6 @@ from typing import Any
 from core.asyncapi.schemas import Schema
 from core.sockets import CloseCode
 
-CLOSED: dict[CloseCode, str] = {
-    CloseCode.SHUTTING_DOWN: "The server shuts down. Connect again.",
-    CloseCode.NOT_AUTHENTICATED: "The credentials are not valid, or no longer. Log in.",
-    CloseCode.FORBIDDEN: "The page is another site's, or what was asked for is another caller's.",
-    CloseCode.NOT_FOUND: "No socket is served under this path.",
-    CloseCode.TOO_SLOW: "The client did not read what it was sent. Connect again, and take up where it was.",
-    CloseCode.FLOODING: "The client sent too much. Wait before connecting again.",
-}
-"""What each code of a closed socket means and asks for."""
-
 
 @dataclass
 class Parts:
@@ -32,9 +22,7 @@ class Parts:
             **more,
             "messages": {},
             "bindings": {"ws": {"method": "GET"}},
-            "x-close-codes": [
-                {"code": int(code), "name": code.name, "description": CLOSED[code]} for code in CloseCode
-            ],
+            "x-close-codes": [{"code": int(code), "name": code.name, "description": code.reason} for code in CloseCode],
         }
         ping = message("ping", "Are you there?", record({"ping": {"description": "Any JSON."}}, ["ping"]))
         pong = message("pong", "The answer to a ping", record({"pong": {"description": "That of the ping."}}, ["pong"]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.bindings import lane as lanes
 from core.bindings.audience import Subscription, Touched
-from core.bindings.lane import Join, Lane, Leave, News
+from core.bindings.lane import Join, Lane, Leave, News, RollCall
 from core.bindings.sight import Interest, labels_of
 from core.bindings.telling import all_offered
 from core.bindings.workers import Workers
@@ -129,7 +129,7 @@ class Dispatcher:
 
     def _route(self, changes: list[Change]) -> None:
         """Put a commit into the lanes whose audiences may want to hear of it."""
-        users: lanes.Users = {}
+        callers = RollCall()
         known: dict[Any, Touched] = {}
         with self._lock:
             concerned = {lane: None for change in changes for lane in self._by_label.get(change.model, {}).values()}
@@ -138,7 +138,8 @@ class Dispatcher:
                 if key not in known:
                     known[key] = _touched(changes, labels_of(lane.interest.model), lane.databases)
                 if known[key]:
-                    self._put(lane, News(known[key], users))
+                    callers.add(lane, known[key])
+                    self._put(lane, News(known[key], callers))
 
     def _run(self, lane: Lane) -> None:
         """Do one thing, so that nobody's many hold up somebody's one."""

@@ -4,9 +4,10 @@ Its audience is looked at by one thread at a time, and so needs no lock.
 """
 
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -16,10 +17,10 @@ from django.utils import translation
 from core.bindings.audience import Audience, Subscription, Touched
 from core.bindings.sight import Interest, Sight
 from core.bindings.telling import Delivery, Listeners, close, evaluate, refresh
-from core.callers import Caller, CallerGoneError, User
+from core.callers import CallerGoneError, User
 from core.conf import core_settings
 from core.sockets import CloseCode
-from core.sockets.credentials import Credential, rights_of
+from core.sockets.credentials import Credential, Rights, rights_of
 
 if TYPE_CHECKING:
     from core.sockets import SocketConsumer
@@ -33,10 +34,10 @@ LATE: Final = 5.0
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds before what could not be told is tried again: at first, and at most."""
+FRESH: Final = 1.0
+"""Seconds for which what the database has said of callers holds for the lanes that come after."""
 GROWTH: Final = 2
 """How many times ``MAX_TRACKED`` an audience that has been told that it is tracked may grow to."""
-
-Users = dict[tuple[Caller, frozenset[Credential]], User]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,42 @@ class Leave:
     done: "Future[None]" = field(default_factory=Future)
 
 
+class RollCall:
+    """What the database says of all who may hear of a commit: asked once, by the lane that comes first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lanes: list[tuple[Lane, Touched]] = []
+        self._rights: Rights | None = None
+        self._asked: frozenset[Credential] = frozenset()
+        self._at = 0.0
+
+    def add(self, lane: "Lane", touched: Touched) -> None:
+        """Have the callers of ``lane``, which ``touched`` goes to, looked up with the others."""
+        self._lanes.append((lane, touched))
+
+    def rights(self, credentials: frozenset[Credential]) -> Rights:
+        """Return what holds now, or did ``FRESH`` seconds ago at most, of ``credentials``, and of others."""
+        with self._lock:  # the other lanes want to know the same
+            if self._rights is None or not credentials <= self._asked or time.monotonic() - self._at > FRESH:
+                now = time.monotonic()
+                others = (lane.credentials for lane, touched in self._lanes if lane.concerned(touched))
+                asked = credentials.union(*others)
+                self._rights, self._asked, self._at = rights_of(asked), asked, now
+            return self._rights
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a commit did. ``users`` are those that have been looked up for it; ``at`` is when it came."""
+    """What a commit did. ``callers`` are all whom it may be told to; ``at`` is when it came."""
 
     touched: Touched
-    users: Users = field(default_factory=dict)
+    callers: RollCall = field(default_factory=RollCall)
     at: float = field(default_factory=time.monotonic)
 
     def merged(self, later: "News") -> "News":
         """Return this and a later commit as one."""
-        return News(self.touched.merged(later.touched, core_settings.CHANGES.MAX_PKS), {}, self.at)
+        return News(self.touched.merged(later.touched, core_settings.CHANGES.MAX_PKS), later.callers, self.at)
 
 
 Work = list[Join] | Leave | News
@@ -87,6 +113,8 @@ class Lane:
         self.owed: Touched | None = None
         """What could not be told, to be told at the time ``due``."""
         self.due = 0.0
+        self.credentials: frozenset[Credential] = frozenset()
+        """What its sockets have come by, and perhaps some that have left. For any thread: it is replaced as a whole."""
         self._pause = 0.0
         self._room = room
         self._waiting: deque[Join | Leave | News] = deque()
@@ -134,6 +162,10 @@ class Lane:
             case _:
                 self._join([each for each in work if each.done.set_running_or_notify_cancel()])
 
+    def concerned(self, touched: Touched) -> bool:
+        """Tell whether somebody here may want to hear of ``touched``. For any thread."""
+        return bool(touched.unknown or self.audience.concerned(touched.pks))
+
     def _join(self, joins: list[Join]) -> None:
         delivery = Delivery()
         try:
@@ -149,6 +181,7 @@ class Lane:
         for each, text in zip(joins, texts, strict=True):
             if not each.socket.closing:
                 self.audience.add(each.socket, each.subscription)
+                self.credentials |= _credentials([each.socket])
                 delivery.add([each.socket], text)
         delivery.send()
         for each in joins:
@@ -181,11 +214,11 @@ class Lane:
 
     def _tell(self, news: News) -> None:
         touched = (self.owed or Touched()).merged(news.touched, core_settings.CHANGES.MAX_PKS)
-        if not (touched.unknown or self.audience.concerned(touched.pks)):
+        if not self.concerned(touched):
             self.owed = None
             return
         try:
-            user = _user(self.interest.caller, self.audience, news.users)
+            user = self._user(news.callers)
             with translation.override(self.interest.caller.language or None):
                 evaluate(self.interest, self.audience, touched, Sight(self.interest, user))
         except CallerGoneError:
@@ -208,26 +241,26 @@ class Lane:
         if self.audience.outgrown:
             self.audience.outgrown = False
             logger.warning("Subscribers of %s see too many rows to remember: closed.", self.interest.stream)
-            close(self.audience.sockets(), CloseCode.TOO_SLOW)
+            reason = "More rows are in sight than can be remembered. Connect, subscribe and load again."
+            close(self.audience.sockets(), CloseCode.TOO_SLOW, reason)
+
+    def _user(self, callers: RollCall) -> User:
+        """Return the user as the database has them now; bar the sockets that they have lost the right to.
+
+        Raises ``CallerGoneError`` if that is all of them.
+        """
+        caller, sockets = self.interest.caller, self.audience.sockets()
+        self.credentials = _credentials(sockets)
+        if not self.credentials:
+            return caller.user()
+        users, lost = callers.rights(self.credentials)
+        for socket in sockets:
+            if socket.credential in lost:
+                socket.bar()
+        if self.credentials <= lost:
+            raise CallerGoneError(f"User {caller.user_pk} has logged out.")
+        return users[caller.user_pk] if caller.user_pk is not None else caller.user()  # nobody to a stream is nobody
 
 
-def _user(caller: Caller, audience: Listeners, known: Users) -> User:
-    """Return the user of ``caller`` as the database has them now; bar the sockets that they have lost the right to.
-
-    ``known`` keeps what was looked up for this commit. Raises ``CallerGoneError`` if all sockets are barred.
-    """
-    sockets = {socket: socket.credential for socket in audience.sockets() if socket.credential is not None}
-    credentials = frozenset(sockets.values())
-    if (caller, credentials) not in known:
-        known[caller, credentials] = _user_unless_lost(caller, sockets) if sockets else caller.user()
-    return known[caller, credentials]
-
-
-def _user_unless_lost(caller: Caller, sockets: Mapping["SocketConsumer", Credential]) -> User:
-    users, lost = rights_of(set(sockets.values()))
-    for socket, credential in sockets.items():
-        if credential in lost:
-            socket.bar()
-    if lost.issuperset(sockets.values()):
-        raise CallerGoneError(f"User {caller.user_pk} has logged out.")
-    return users[caller.user_pk] if caller.user_pk is not None else caller.user()  # nobody to a stream is nobody
+def _credentials(sockets: "Iterable[SocketConsumer]") -> frozenset[Credential]:
+    return frozenset(socket.credential for socket in sockets if socket.credential is not None)

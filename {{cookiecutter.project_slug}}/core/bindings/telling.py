@@ -15,6 +15,7 @@ from core.bindings.actions import DELETE, UPDATE
 from core.bindings.audience import Audience, Told, Touched
 from core.bindings.messages import encode, event
 from core.bindings.sight import Interest, Sight, blocks
+from core.sockets import CloseCode
 
 if TYPE_CHECKING:
     from core.sockets import SocketConsumer
@@ -103,11 +104,11 @@ class Delivery:
         self.by_loop.clear()
 
 
-def close(sockets: Iterable["SocketConsumer"], code: int) -> None:
-    """Close ``sockets``. From any thread."""
+def close(sockets: Iterable["SocketConsumer"], code: CloseCode, reason: str) -> None:
+    """Close ``sockets``, and tell them why. From any thread."""
     for socket in sockets:
         try:
-            socket.loop.call_soon_threadsafe(socket.close, code)
+            socket.loop.call_soon_threadsafe(socket.close, code, reason)
         except RuntimeError:
             logger.debug("A socket that was to be closed found its event loop closed.")
 

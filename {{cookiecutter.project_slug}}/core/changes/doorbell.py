@@ -25,6 +25,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from core.changes import log
 from core.changes.change import Change
 from core.changes.encoding import encode
+from core.changes.listening import end_if_cancelled
 from core.changes.process import in_child, this_process
 
 logger = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ class Sender:
                 fed.clear()
                 while (item := self._next()) is not None:
                     await self._deliver(*item)
+                    end_if_cancelled()
                 await asyncio.sleep(PAUSE)
         finally:
             with self._lock:

@@ -5,20 +5,19 @@ case one was lost, and sends ``changes_heard``. Between two looks it holds no da
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
-from channels.layers import get_channel_layer
 from django.db import connections
 
 from core.changes import log
 from core.changes.change import Change
 from core.changes.doorbell import GROUP, RING
+from core.changes.listening import listen
 from core.changes.position import Position
 from core.changes.process import this_process
 from core.changes.publisher import LOST_AFTER, unpublished
@@ -26,13 +25,6 @@ from core.changes.signals import changes_heard
 from core.conf import core_settings
 
 logger = logging.getLogger(__name__)
-
-REJOIN_INTERVAL = 10.0
-"""Seconds between two times of joining the group of the doorbells: a layer forgets its members when it restarts."""
-RETRY_PAUSE = 1.0
-"""Seconds without doorbells after the layer has failed."""
-LEAVE_TIMEOUT = 1.0
-"""Seconds that leaving the group may take when the process ends."""
 
 
 class Reader:
@@ -119,60 +111,25 @@ def _publish(changes: list[Change]) -> None:
         changes_heard.tell(changes)
 
 
-class Listener:
-    """Hears the doorbells of other processes."""
+def _taking(rung: asyncio.Event, threads: Executor) -> Callable[[Mapping[str, Any]], None]:
+    """Return what takes the doorbells of other processes: sets ``rung``, or publishes the changes that one carries."""
 
-    def __init__(self, rung: asyncio.Event, threads: Executor | None = None) -> None:
-        self._rung = rung
-        self._threads = threads
-        self._failing = False
+    def take(message: Mapping[str, Any]) -> None:
+        if message.get("type") != RING or message["origin"] == this_process.origin:
+            return
+        if message["changes"] is None:
+            rung.set()
+        else:
+            threads.submit(_publish_carried, message["changes"], message["using"])
 
-    async def run(self) -> None:
-        """Listen for ever, whatever becomes of the channel layer."""
-        while True:
-            try:
-                await self._listen()
-            except Exception as error:  # noqa: BLE001 - whatever a layer may raise
-                if not self._failing:
-                    logger.warning("No doorbells, only polling, until the channel layer works again: %r", error)
-                self._failing = True
-                await asyncio.sleep(RETRY_PAUSE)
-
-    async def _listen(self) -> None:
-        layer = get_channel_layer()
-        if layer is None:
-            await asyncio.Event().wait()
-        # Of the usual kind, as every consumer's: a Redis layer has one task at a time that waits, for one kind of
-        # channel, and hands out to the others what arrives for them. Of another kind we would starve each other.
-        channel = await layer.new_channel()
-        try:
-            while True:
-                await layer.group_add(GROUP, channel)
-                self._failing = False
-                await self._hear(layer, channel, time.monotonic() + REJOIN_INTERVAL)
-        finally:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(LEAVE_TIMEOUT):
-                    await layer.group_discard(GROUP, channel)
-
-    async def _hear(self, layer: Any, channel: str, until: float) -> None:
-        while (left := until - time.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(left):
-                    message = await layer.receive(channel)
-            except TimeoutError:
-                return
-            if message.get("type") == RING and message["origin"] != this_process.origin:
-                if message["changes"] is None:
-                    self._rung.set()
-                else:
-                    carried = partial(_publish_carried, message["changes"], message["using"])
-                    await asyncio.get_running_loop().run_in_executor(self._threads, carried)
+    return take
 
 
 def _publish_carried(text: str, using: str) -> None:
     try:
         _publish(log.decoded(text, using))
+    except Exception:
+        logger.exception("What a doorbell carried could not be published.")
     finally:
         connections.close_all()
 
@@ -199,7 +156,7 @@ async def run() -> None:
     threads = ThreadPoolExecutor(1, "core.changes.reader")
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(Listener(rung, threads).run())
+            tasks.create_task(listen(GROUP, _taking(rung, threads)))
             tasks.create_task(_read_for_ever(Reader(), rung, threads))
     finally:
         _begun = None

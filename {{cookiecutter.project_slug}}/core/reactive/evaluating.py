@@ -132,6 +132,12 @@ def revoke(observer: str, caller: Caller | None = None, *, detail: str) -> None:
     publishing.tell(observer, message, store.revoke(observer, message, caller))
 
 
+def reload(observer: str) -> None:
+    """End the subscriptions to ``observer`` in a way that has clients ask again."""
+    message = notice("reload", observer)
+    publishing.tell(observer, message, store.revoke(observer, message))
+
+
 def _named(question: Question) -> str:
     query = f"?{question.query_string}" if question.query else ""
     return f"{question.path}{query} ({question.view}, user {question.caller.user_pk or 'anonymous'})"

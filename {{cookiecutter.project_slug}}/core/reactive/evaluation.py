@@ -52,14 +52,15 @@ class Answer:
     seconds: float
 
 
-def evaluate(question: Question, caller: Caller | None = None) -> Answer:
+def evaluate(question: Question, caller: Caller | None = None, *, lost_pages: bool = True) -> Answer:
     """Return the answer to ``question``; ``caller`` is who asks where the question is a shared one.
 
-    Raises ``RefusedError`` or ``FailedError``, with the response if there is one, and whatever the view raises that
-    is not for Django REST framework to answer.
+    A page that its paginator does not know any more is an empty one; without ``lost_pages`` it is refused with the 404
+    that the view answers. Raises ``RefusedError`` or ``FailedError``, with the response if there is one, and whatever
+    the view raises that is not for Django REST framework to answer.
     """
     started = time.monotonic()
-    watch = Watch()
+    watch = Watch(lost_pages=lost_pages)
     response = _ask(question, caller or question.caller, watch)
     if response.status_code in CLIENT_ERRORS and response.status_code not in TRANSIENT:
         raise RefusedError(response.status_code, response)

@@ -17,11 +17,12 @@ from django.db import connections
 
 from core.changes import Change, changes_committed, changes_heard
 from core.changes.doorbell import GROUP as DOORBELLS
+from core.changes.listening import listen
 from core.conf import core_settings
 from core.reactive import store
 from core.reactive.evaluating import run as evaluate
-from core.reactive.listening import listen
 from core.reactive.protocol import CHANNEL_POLL_OBSERVER, CHANNEL_WORKER_NOTIFY, NOTIFY
+from core.reactive.release import release
 from core.reactive.worker import Claim, Worker
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Host:
     async def run(self) -> None:
         """Wait until a worker is wanted here, and be one. A job."""
         self._wanted = asyncio.Event()
+        await asyncio.to_thread(release)  # while the files are those that this process has loaded
         if self._asked or isinstance(get_channel_layer(), InMemoryChannelLayer):
             self._wanted.set()
         await self._wanted.wait()
@@ -139,7 +141,7 @@ class _Shift:
             store.renew(leases)
             self.worker.look()
             claims = self.worker.claim(room) if room > 0 else []
-            return claims, store.next_due()
+            return claims, store.next_due(self.worker.code)
         finally:
             connections.close_all()
 

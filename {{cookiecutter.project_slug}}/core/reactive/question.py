@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 
 from core.callers import Caller
 from core.reactive.protocol import OBSERVE, SINCE
+from core.reactive.release import release
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request that can be made again. Equal questions are one observer.
+    """A request that can be made again. Equal questions to the same code are one observer.
 
     ``view`` names the route, for people. ``query`` holds the parameters in the order of their names, those of live
     queries left out. ``shared`` says that the answer is the same for all who may ask; ``caller`` has no user then.
@@ -43,8 +44,8 @@ class Question:
 
     @property
     def id(self) -> str:
-        """The digest of all of it: the name of its observer."""
-        told = json.dumps(self.as_data(), sort_keys=True, separators=(",", ":"))
+        """The digest of all of it, and of the code that answers: the name of its observer."""
+        told = json.dumps([release(), self.as_data()], sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     @property

@@ -7,14 +7,20 @@ the next one; if numbers are missing in between, the journal in the database is 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from core.sockets.credentials import Credential
+
 
 class Socket(Protocol):
     """What the registry needs of a socket."""
 
     subscriber: str
+    credential: Credential | None
 
     def offer(self, text: str) -> None:
         """Send ``text`` after all that was offered before."""
+
+    def bar(self) -> None:
+        """Send nothing from now on, and close: its caller has lost the right to be here."""
 
 
 class Line:

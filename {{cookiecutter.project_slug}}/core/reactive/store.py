@@ -25,6 +25,7 @@ from core.reactive.differences import Item, Snapshot, difference
 from core.reactive.owners import Owner
 from core.reactive.protocol import difference_messages, joined
 from core.reactive.question import Question
+from core.reactive.release import release
 
 LEASE: Final = 15.0
 """Seconds after which a worker that has not renewed its lease counts as dead."""
@@ -104,6 +105,7 @@ def _observer(question: Question, poll_interval: float | None) -> int:
         fresh = Observer(
             pk=question.id,
             question=question.as_data(),
+            release=release(),
             seq=start,
             version=start,
             poll_interval=poll_interval,
@@ -159,10 +161,10 @@ def _claimable(now: float) -> Q:
     return Q(due_at__lte=now, lease_until=None) | Q(lease_until__lt=now)
 
 
-def claim(limit: int) -> list[Observer]:
-    """Take at most ``limit`` of the observers that are due, for this worker alone."""
+def claim(limit: int, code: str) -> list[Observer]:
+    """Take at most ``limit`` of the observers of the release ``code`` that are due, for this worker alone."""
     now = time.time()
-    due = Observer.objects.filter(_claimable(now), status=Observer.ACTIVE).order_by("due_at")[:limit]
+    due = Observer.objects.filter(_claimable(now), status=Observer.ACTIVE, release=code).order_by("due_at")[:limit]
     taken = []
     for row in due:
         row.lease = uuid.uuid4().hex
@@ -178,9 +180,15 @@ def renew(leases: Iterable[str]) -> None:
         Observer.objects.filter(lease__in=held).update(lease_until=time.time() + LEASE)
 
 
-def next_due() -> float | None:
-    """Return when the next observer is due, or a lease runs out, in seconds since 1970."""
-    active = Observer.objects.filter(status=Observer.ACTIVE)
+def left_alone(seconds: float, code: str) -> list[str]:
+    """Return the observers of other releases than ``code`` that nobody has evaluated for ``seconds``, though due."""
+    waiting = Observer.objects.filter(_claimable(time.time() - seconds), status=Observer.ACTIVE)
+    return list(waiting.exclude(release=code).values_list("pk", flat=True))
+
+
+def next_due(code: str) -> float | None:
+    """Return when the next observer of the release ``code`` is due, in seconds since 1970."""
+    active = Observer.objects.filter(status=Observer.ACTIVE, release=code)
     due = active.filter(lease_until=None, due_at__isnull=False).order_by("due_at").values_list("due_at", flat=True)
     return due.first()
 

@@ -47,7 +47,7 @@ def subscribe(request: Any, options: Options) -> Any:
     except NotOwnerError:
         raise PermissionDenied("This subscriber id belongs to another caller. Make one of your own.") from None
     try:
-        answer, finished = _answer(question, caller, subscriber, seq)
+        answer, finished = _answer(question, caller, subscriber, seq, lost_pages=since is not None)
     except RefusedError as error:
         store.unsubscribe(question.id, subscriber)
         return _refusal(error)
@@ -84,10 +84,12 @@ def _since(request: Any) -> int | None:
     return int(given)
 
 
-def _answer(question: Question, caller: Caller, subscriber: str, seq: int) -> tuple[Answer, Finished]:
+def _answer(
+    question: Question, caller: Caller, subscriber: str, seq: int, *, lost_pages: bool
+) -> tuple[Answer, Finished]:
     for _ in range(ATTEMPTS):
         covered = coverage_now()
-        answer = evaluate(question, caller)
+        answer = evaluate(question, caller, lost_pages=lost_pages)
         if (sentence := too_much(answer)) is not None:
             suspend(question.id, question, sentence)
             raise ValidationError({OBSERVE: [sentence]})

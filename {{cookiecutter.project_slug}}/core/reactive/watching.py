@@ -11,7 +11,9 @@ from django.apps import apps
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from rest_framework.exceptions import NotFound
+from rest_framework.response import Response
 
 from core.reactive.options import Options
 from core.statements import read_statement
@@ -26,11 +28,13 @@ UNKNOWN_OFFSET: Final = 1
 class Watch:
     """What is learned from one evaluation.
 
-    ``only_ask`` has the view judge the caller and answer nothing.
+    ``only_ask`` has the view judge the caller and answer nothing. ``lost_pages`` takes a page that its paginator does
+    not know for an empty one: it was there when it was first asked for, and is again when the list has grown.
     """
 
-    def __init__(self, *, only_ask: bool = False) -> None:
+    def __init__(self, *, only_ask: bool = False, lost_pages: bool = False) -> None:
         self.only_ask = only_ask
+        self.lost_pages = lost_pages
         self.items: list[Any] | None = None
         self.primary_key = "id"
         self.options = Options()
@@ -44,6 +48,7 @@ class Watch:
         self._getting = False
         self._paging = False
         self._page: Any = None
+        self._page_is_lost = False
 
     @classmethod
     def of(cls, request: Any) -> "Watch | None":
@@ -95,8 +100,6 @@ class Watch:
 
     def answer(self, view: Any, options: Options, method: Callable[[], Any]) -> Any:
         """Have ``method`` of ``view`` answer, and take note of what it answers."""
-        from rest_framework.response import Response
-
         self.options = options
         if self.only_ask:
             self.items = []
@@ -141,12 +144,17 @@ class Watch:
         self._paging = True
         try:
             return paginate_queryset(*args, **kwargs)
+        except (Http404, NotFound):
+            if not self.lost_pages:
+                raise
+            self._page_is_lost = True
+            return []
         finally:
             self._paging = False
 
     def _answered(self, get_paginated_response: Callable[[Any], Any], data: Any) -> Any:
         self._page = data
-        return get_paginated_response(data)
+        return Response(data) if self._page_is_lost else get_paginated_response(data)
 
     def _key_of(self, view: Any) -> str:
         named: str | None = self.options.primary_key or getattr(view, "primary_key", None)
@@ -156,6 +164,8 @@ class Watch:
 
     def _offset_of(self, view: Any) -> int | None:
         """Return how many rows of the queryset come before those in the answer; None if all of them are in it."""
+        if self._page_is_lost:
+            return UNKNOWN_OFFSET
         if self._page is None:
             return self._cut_off()
         paginator = getattr(view, "paginator", None)

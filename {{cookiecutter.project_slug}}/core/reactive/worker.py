@@ -8,6 +8,8 @@ marked as due lies in the database, where whoever is free takes it. So nothing d
   that began too early and a match with what is known no longer.
 - A new worker begins to read ``MEMORY`` seconds before the place that the bookmark names.
 - A dead worker's leases run out, and what it had taken is taken again.
+- A worker evaluates what servers of its own code have been asked, for another version of a view answers otherwise, or
+  does not know the question at all. Where no worker of the right version is left, clients are told to ask their server.
 """
 
 import logging
@@ -19,7 +21,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import DatabaseError
 
 from core.changes import Change, log
@@ -28,8 +29,10 @@ from core.conf import core_settings
 from core.models import Bookmark, Observer
 from core.reactive import store
 from core.reactive.coverage import coverage, covers, reaches
-from core.reactive.evaluating import run
+from core.reactive.evaluating import reload, run
 from core.reactive.matching import Index, Profile
+from core.reactive.release import release
+from core.users import users_changed
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,8 @@ class Known:
 class Worker:
     """One worker. Its methods block, and are called by one thread at a time, but for ``evaluate`` and ``hear``."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: str | None = None) -> None:
+        self.code = release() if code is None else code
         self.index = Index()
         self.known: dict[str, Known] = {}
         self._positions: dict[str, Position] = {}
@@ -80,6 +84,7 @@ class Worker:
         self._looked_at = 0.0
         self._look_at_all = 0.0
         self._bookmark_at = 0.0
+        self._look_after_others_at = 0.0
 
     # --- What has happened ---
 
@@ -99,6 +104,7 @@ class Worker:
         self._fresh.clear()
         self._renewed.clear()
         self._keep_bookmarks()
+        self._look_after_others()
 
     def _take(self, heard: Heard) -> None:
         self._fresh.append(heard)
@@ -149,6 +155,15 @@ class Worker:
         self._bookmark_at = now + BOOKMARK_INTERVAL
         for using, last in self._floors.items():
             Bookmark.objects.update_or_create(using=using, defaults={"last": last})
+
+    def _look_after_others(self) -> None:
+        """Have the clients of another release, of which no worker seems to be left, ask their own server anew."""
+        now, patience = time.monotonic(), core_settings.REACTIVE.REPAIR_INTERVAL / 4
+        if now < self._look_after_others_at:
+            return
+        self._look_after_others_at = now + patience / 2
+        for observer in store.left_alone(patience, self.code):
+            reload(observer)
 
     # --- What is known of the observers ---
 
@@ -235,12 +250,7 @@ class Worker:
 
     def _by_user(self, changes: list[Change]) -> dict[str, str]:
         """Return the observers of users who have changed themselves: they may see more now, or less."""
-        users: set[str] | None = set()
-        for change in changes:
-            if change.model.lower() == settings.AUTH_USER_MODEL.lower() and change.fields != frozenset({"last_login"}):
-                users = None if users is None or change.pks is None else users | set(map(str, change.pks))
-        if users == set():
-            return {}
+        users = users_changed(changes)
         return {
             observer: "its user has changed"
             for observer, known in self.known.items()
@@ -252,7 +262,7 @@ class Worker:
     def claim(self, limit: int) -> list["Claim"]:
         """Take at most ``limit`` observers that are due."""
         covered = coverage(self._positions) | {self._name: [self._count, []]}
-        return [Claim(row, covered) for row in store.claim(limit)]
+        return [Claim(row, covered) for row in store.claim(limit, self.code)]
 
     def work(self) -> int:
         """Look, and evaluate until nothing is due; return how many evaluations that took."""

@@ -55,6 +55,16 @@ class AutoSchema(openapi.AutoSchema):
         name: str = super().get_operation_id()
         return f"{name}_bulk" if self._bulk_action() in _OF_LISTS else name
 
+    def get_summary(self) -> str | None:
+        """Return the operation in a few words: the usual actions by what they act on, others by their first line."""
+        given: str | None = super().get_summary()
+        model: Any = get_view_model(self.view, emit_warnings=False)
+        bulk, action = self._bulk_action(), getattr(self.view, "action", None)
+        words = _SUMMARIES.get(str(bulk if bulk in _OF_LISTS else action))
+        if given is None and words is not None and model is not None:
+            return words.format(one=model._meta.verbose_name, many=model._meta.verbose_name_plural)
+        return given or self.get_description().partition("\n")[0].removesuffix(".") or None
+
     def get_description(self) -> str:  # type: ignore[override]
         """Return what the operation does."""
         described: str = super().get_description()
@@ -141,6 +151,16 @@ class AutoSchema(openapi.AutoSchema):
         return getattr(self.view, "paginator", None)
 
 
+_SUMMARIES = {
+    "list": "List {many}",
+    "create": "Create a new {one}",
+    "retrieve": "Retrieve one {one}",
+    "update": "Replace one {one}",
+    "partial_update": "Change one {one}",
+    "destroy": "Delete one {one}",
+    "partial_update_bulk": "Change many {many}",
+    "destroy_bulk": "Delete many {many}",
+}
 _OF_LISTS = {
     "destroy_bulk": "Delete every row of the filtered list, in one transaction.",
     "partial_update_bulk": "Give every row of the filtered list the same values, or each of a list of rows its own; "

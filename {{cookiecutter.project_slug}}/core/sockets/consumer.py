@@ -20,6 +20,7 @@ from django.core.exceptions import DisallowedHost
 
 from core.callers import Caller
 from core.conf import core_settings
+from core.sockets.closing import goodbye
 from core.sockets.codes import CloseCode
 from core.sockets.credentials import Credential, credential_of
 from core.sockets.keeper import keeper
@@ -105,25 +106,20 @@ class SocketConsumer:
         limits = core_settings.SOCKETS
         spent = self._allowance.spend(size, self._waiting, time.monotonic(), limits.PING_INTERVAL)
         if spent > limits.MAX_OUTGOING:
-            logger.info("A socket was closed: its client was sent %d bytes and may not have read them.", spent)
             self._outbox.clear()
-            self.close(CloseCode.TOO_SLOW)
+            self.close(CloseCode.TOO_SLOW, f"{spent} bytes were sent, and may not have been read. Connect again.")
             return
         self._waiting += size
         self._put({"type": "websocket.send", "text": text}, size)
 
-    def offer_soon(self, text: str) -> None:
-        """Do the same from any thread."""
-        try:
-            self.loop.call_soon_threadsafe(self.offer, text)
-        except RuntimeError:  # the loop has ended, and the socket with it
-            logger.debug("A message found its socket's loop closed.")
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """Close the socket once what was offered before has been sent. Does nothing if that is under way.
 
-    def close(self, code: int = 1000) -> None:
-        """Close the socket once what was offered before has been sent. Does nothing if that is under way."""
+        ``reason`` is for a person to read; without one, that of the code is told. What exceeds 123 bytes is cut off.
+        """
         if not self.closing:
             self.closing = True
-            self._put({"type": "websocket.close", "code": int(code)}, 0)
+            self._put(goodbye(self.scope, code, reason), 0)
 
     @property
     def writer(self) -> asyncio.Task[None] | None:
@@ -157,7 +153,7 @@ class SocketConsumer:
         try:
             self.caller = Caller.of_scope(scope)
         except DisallowedHost:
-            self.close(CloseCode.FORBIDDEN)
+            self.close(CloseCode.FORBIDDEN, "The Host header names no host of this site (ALLOWED_HOSTS).")
         keeper.add(self)
         try:
             if not self.closing:
@@ -167,7 +163,7 @@ class SocketConsumer:
             # How daphne ends its applications at shutdown, before it asks the keeper to do anything.
             if not self.closing:
                 with contextlib.suppress(Exception):
-                    await send({"type": "websocket.close", "code": int(CloseCode.SHUTTING_DOWN)})
+                    await send(goodbye(self.scope, CloseCode.SHUTTING_DOWN))
             raise
         finally:
             keeper.discard(self)
@@ -210,8 +206,7 @@ class SocketConsumer:
             sentence = f"Too many messages: at most {rate:g} a second are taken. Send this one again later."
             self.refused(TOO_MANY, sentence, text)
         else:
-            logger.info("A socket was closed: its client sent too many messages.")
-            self.close(CloseCode.FLOODING)
+            self.close(CloseCode.FLOODING, f"Too many messages: at most {rate:g} a second are taken. Connect later.")
         return False
 
     def _put(self, message: dict[str, Any], size: int) -> None:

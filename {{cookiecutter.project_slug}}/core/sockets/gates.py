@@ -5,7 +5,7 @@ close and hides the status of a refused handshake.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from channels.auth import AuthMiddlewareStack
@@ -18,8 +18,11 @@ from django.urls import URLPattern, URLResolver, re_path
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
+from core.sockets.closing import goodbye
 from core.sockets.codes import CloseCode
 from core.supervisor import Application, Receive, Scope, Send
+
+_WHAT_IT_TAKES: Final = 'The Authorization header is not "Token <key>" with the key of an active user.'
 
 
 def websocket_application(routes: Iterable[URLPattern | URLResolver]) -> Application:
@@ -29,13 +32,13 @@ def websocket_application(routes: Iterable[URLPattern | URLResolver]) -> Applica
     return OriginGate(CredentialsGate(router, AuthMiddlewareStack(router)))
 
 
-def refusal(code: CloseCode) -> Application:
-    """Return an application that accepts a socket and closes it with ``code``."""
+def refusal(code: CloseCode, reason: str = "") -> Application:
+    """Return an application that accepts a socket and closes it with ``code``; ``reason`` says more than the code."""
 
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": int(code)})
+        await send(goodbye(scope, code, reason))
 
     return refuse
 
@@ -55,11 +58,12 @@ class OriginGate:
         """Pass the scope on, or refuse it."""
         headers = dict(scope["headers"])
         origin = headers.get(b"origin")
+        application = self.application
         if origin is None:
-            allowed = not _has_session_cookie(headers.get(b"cookie", b""))
-        else:
-            allowed = is_allowed_origin(_text(origin), _text(headers.get(b"host", b"")))
-        application = self.application if allowed else refusal(CloseCode.FORBIDDEN)
+            if _has_session_cookie(headers.get(b"cookie", b"")):
+                application = refusal(CloseCode.FORBIDDEN, "A session cookie came without an Origin header.")
+        elif not is_allowed_origin(_text(origin), _text(headers.get(b"host", b""))):
+            application = refusal(CloseCode.FORBIDDEN, "The Origin header names no host of this site (ALLOWED_HOSTS).")
         await application(scope, receive, send)
 
 
@@ -105,7 +109,7 @@ class CredentialsGate:
             return
         user, token = await _user_of_token(_text(authorization))
         if user is None:
-            await refusal(CloseCode.NOT_AUTHENTICATED)(scope, receive, send)
+            await refusal(CloseCode.NOT_AUTHENTICATED, _WHAT_IT_TAKES)(scope, receive, send)
             return
         await self.application({**scope, "user": user, "token": token}, receive, send)
 

@@ -10,12 +10,13 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from channels.db import database_sync_to_async
-from django.conf import settings
 
 from core.changes import Change
+from core.changes.change import CREATED
 from core.conf import core_settings
 from core.sockets.codes import CloseCode
 from core.sockets.credentials import rights_of
+from core.users import users_changed
 
 if TYPE_CHECKING:
     from core.sockets.consumer import SocketConsumer
@@ -26,8 +27,6 @@ PAUSE: Final = 0.5
 """Seconds between two checks at least, however much happens to users."""
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds that sockets have to be closed in when the server shuts down."""
-HARMLESS: Final = frozenset({"last_login"})
-"""Fields of a user that say nothing about their rights: a login is no reason to look at everybody."""
 
 
 class Keeper:
@@ -109,7 +108,8 @@ class Keeper:
 
     def on_changes(self, changes: list[Change], **_: Any) -> None:
         """Look at once when users or tokens have changed: a receiver of both signals of the change stream."""
-        if any(_concerns_rights(change) for change in changes):
+        tokens = any(change.model.lower() == "authtoken.token" and change.kind != CREATED for change in changes)
+        if tokens or users_changed(changes) != frozenset():
             self.check_soon()
 
     def on_logout(self, request: Any = None, **_: Any) -> None:
@@ -121,14 +121,6 @@ class Keeper:
         for socket in self.open() if key else ():
             if (held := socket.credential) is not None and held.kind == "session" and held.key == key:
                 socket.bar()
-
-
-def _concerns_rights(change: Change) -> bool:
-    if change.model.lower() == settings.AUTH_USER_MODEL.lower():
-        return change.kind == "deleted" or (
-            change.kind == "updated" and not (change.fields and change.fields <= HARMLESS)
-        )
-    return change.model.lower() == "authtoken.token" and change.kind != "created"
 
 
 keeper = Keeper()

@@ -180,10 +180,11 @@ export declare class Live {
     method: string,
     url: string | URL,
     data?: unknown,
-    options?: { headers?: Record<string, string>; signal?: AbortSignal; timeout?: number },
+    options?: { headers?: Record<string, string>; signal?: AbortSignal },
   ): Promise<Answer<T>>;
   /** Join everything anew, for a page that has logged in or out without being left. */
   reconnect(): void;
+  /** End it: queries, streams and sockets. */
   close(): void;
   on(event: "state", handler: (state: State) => void): () => void;
   on(event: "message", handler: (passing: Passing) => void): () => void;

@@ -8,7 +8,7 @@ const CLOSES = {
   4401: "not logged in any more",
   4403: "refused: not a page of this site",
   4404: "no socket is served here",
-  4408: "too slow to read",
+  4408: "too slow to read, or too many rows to remember",
   4429: "too many messages",
 };
 
@@ -81,20 +81,20 @@ function showMessage() {
 function say(state, word) {
   element("state").dataset.state = state;
   element("state").querySelector(".word").textContent = word;
-  element("connect").textContent = state === "closed" ? "Connect" : "Disconnect";
+  element("connect").textContent = state === "offline" ? "Connect" : "Disconnect";
 }
 
 function connect() {
-  say("opening", "connecting");
+  say("connecting", "connecting");
   const opening = new WebSocket(url);
   socket = opening;
-  opening.onopen = () => say("open", "connected");
+  opening.onopen = () => say("live", "connected");
   opening.onmessage = (message) => take(message.data);
   opening.onclose = (close) => {
     if (socket !== opening) return;
     socket = null;
-    const reason = CLOSES[close.code] ?? "closed";
-    say("closed", close.code === 1000 ? "not connected" : `${reason} (${close.code})`);
+    const reason = close.reason || (CLOSES[close.code] ?? "closed");
+    say("offline", close.code === 1000 ? "not connected" : `${reason} (${close.code})`);
     for (const entry of sent.values()) finish(entry, "bad", "no reply");
     sent.clear();
   };

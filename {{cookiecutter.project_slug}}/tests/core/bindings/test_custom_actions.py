@@ -31,11 +31,11 @@ class TagBinding(ResourceBinding):
     permission_classes = (AllowAny,)
 
     @detail_action()
-    def test_detail(self, pk, data=None, **kwargs):
+    def describe(self, pk, data=None, **kwargs):
         return self.get_serializer(self.get_object()).data, 200
 
-    @list_action(name="test_list")
-    def test_list_with_another_name(self, data=None, **kwargs):
+    @list_action(name="tell")
+    def tell_under_another_name(self, data=None, **kwargs):
         return {"data": data, "kwargs": sorted(kwargs)}, 201
 
     @list_action()
@@ -84,7 +84,7 @@ async def ws(serve_streams, channel_layer):
 @pytest.mark.parametrize(
     ("action", "status", "data", "errors"),
     [
-        ("test_list", 201, {"data": {"a": 1}, "kwargs": []}, []),
+        ("tell", 201, {"data": {"a": 1}, "kwargs": []}, []),
         ("plain", 200, [1, 2], []),
         ("nothing", 200, {}, []),
         ("response", 418, {}, ["No tea here."]),
@@ -102,9 +102,9 @@ async def test_what_an_action_returns_is_the_reply(ws, action, status, data, err
 
 async def test_an_action_on_a_row_gets_its_key(ws):
     tag = await Tag.objects.acreate(name="a", weight=4)
-    assert (await ws.request("tags", "test_detail", pk=tag.pk))["data"]["name"] == "a"
-    assert (await ws.request("tags", "test_detail", pk=0))["response_status"] == 404
-    assert (await ws.request("tags", "test_detail"))["response_status"] == 400
+    assert (await ws.request("tags", "describe", pk=tag.pk))["data"]["name"] == "a"
+    assert (await ws.request("tags", "describe", pk=0))["response_status"] == 404
+    assert (await ws.request("tags", "describe"))["response_status"] == 400
     reply = await ws.request("tags", "weigh", pk=tag.pk)
     assert (reply["response_status"], reply["data"]) == (202, {"pk": str(tag.pk), "weight": 4})
 
@@ -134,14 +134,14 @@ async def test_documented_permissions_are_asked_for_user_action_and_key(serve_st
         await ws.request("tags", "list")
         await ws.request("tags", "retrieve", pk=tag.pk)
         assert (await ws.request("tags", "delete", pk=tag.pk))["response_status"] == 403
-        await ws.request("tags", "test_list")
+        await ws.request("tags", "tell")
         await ws.request("tags", "subscribe", {"action": "update", "pk": tag.pk})
     key = str(tag.pk)
     assert asked == [
         ("stranger", "list", None),
         ("stranger", "retrieve", key),
         ("stranger", "delete", key),
-        ("stranger", "test_list", None),
+        ("stranger", "tell", None),
         ("stranger", "subscribe", key),
         ("stranger", "subscribe", key),  # as for every event
     ]

@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
+from contextlib import AsyncExitStack
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from rest_framework import serializers
+from rest_framework.authtoken.models import Token
 from rest_framework.permissions import AllowAny as RestAllowAny
 from rest_framework.permissions import BasePermission, DjangoModelPermissions, IsAuthenticated
 from rest_framework.test import APIClient
@@ -769,6 +771,35 @@ class TestCost:
             await question.asave()
             await ws.events()
             assert [len(each) for each in queries] == [4]  # the user and the session; five are the most there may be
+
+    @pytest.mark.parametrize("count", [2, 12])
+    async def test_any_number_of_known_callers_cost_three_queries_more(self, question, queries, count):
+        def header(number):
+            user = User.objects.create_user(f"user {number}")
+            return user, {"authorization": f"Token {Token.objects.create(user=user).key}"}
+
+        async with AsyncExitStack() as stack:
+            for number in range(count):
+                user, token = await sync_to_async(header)(number)
+                ways = socket(user) if number % 2 else socket(headers=token)
+                await (await stack.enter_async_context(ways)).subscribe("questions", "update", pk=question.pk)
+            await question.asave()
+            async with socket() as ws:
+                await ws.events()
+            assert len(queries) == count
+            # The users, the sessions and the tokens; and for each caller the row and its choices.
+            assert sum(len(each) for each in queries) == 3 + count * 2
+
+    async def test_who_does_not_hear_of_a_row_is_not_looked_up_for_it(self, question, author, stranger, monkeypatch):
+        other = await Question.objects.acreate(question_text="Another?")
+        asked, rights_of = [], module.rights_of
+        monkeypatch.setattr(module, "rights_of", lambda those: (asked.append(those), rights_of(those))[1])
+        async with socket(author) as ws, socket(stranger) as elsewhere:
+            await ws.subscribe("questions", "update", pk=question.pk)
+            await elsewhere.subscribe("questions", "update", pk=other.pk)
+            await question.asave()
+            assert summary(await ws.events()) == [("update", question.pk)]
+        assert [{each.user_pk for each in those} for those in asked] == [{str(author.pk)}]
 
     async def test_who_only_hears_of_deletions_costs_no_rendering(self, question, queries, monkeypatch):
         from polls.serializers import QuestionSerializer

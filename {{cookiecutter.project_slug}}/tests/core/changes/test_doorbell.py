@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -15,10 +16,11 @@ from core import versions
 from core.changes import doorbell
 from core.changes.change import Change
 from core.changes.doorbell import GROUP, Sender
+from core.changes.listening import listen
 from core.changes.order import turnstile
 from core.changes.process import Process
 from core.changes.publisher import unpublished
-from core.changes.reader import Listener, _publish_carried
+from core.changes.reader import _publish_carried, _taking
 from tests.testapp.models import Tag
 
 CHANGE = Change("testapp.tag", "testapp_tag", "created", (1,), None, "default")
@@ -33,9 +35,14 @@ def other_process(monkeypatch):
 async def listening():
     """Start a listener; return the event that a doorbell sets, and the task."""
     rung = asyncio.Event()
-    task = asyncio.create_task(Listener(rung).run())
+    task = asyncio.create_task(_listen(rung))
     await asyncio.sleep(0.2)
     return rung, task
+
+
+async def _listen(rung):
+    with ThreadPoolExecutor(1) as threads:
+        await listen(GROUP, _taking(rung, threads))
 
 
 async def ended(*tasks):
@@ -64,7 +71,7 @@ async def test_a_ring_in_any_thread_is_heard_at_once(channel_layer, monkeypatch,
     sender = await sending(monkeypatch)
     rung, task = await listening()
     in_thread(lambda: doorbell.ring("default", [CHANGE], logged=True))
-    await asyncio.wait_for(rung.wait(), 2)
+    assert await asyncio.wait_for(rung.wait(), 2)
     await ended(task, sender)
 
 
@@ -82,7 +89,7 @@ async def test_a_process_without_a_server_rings_by_itself(channel_layer, own_sen
     """With no server's loop to send on, the message leaves all the same."""
     rung, task = await listening()
     await sync_to_async(doorbell.ring)("default", [CHANGE], logged=True)
-    await asyncio.wait_for(rung.wait(), 2)
+    assert await asyncio.wait_for(rung.wait(), 2)
     await ended(task)
 
 
@@ -91,7 +98,7 @@ async def test_a_write_rings(channel_layer, monkeypatch, other_process, database
     sender = await sending(monkeypatch)
     rung, task = await listening()
     await Tag.objects.acreate(name="a")
-    await asyncio.wait_for(rung.wait(), 2)
+    assert await asyncio.wait_for(rung.wait(), 2)
     await ended(task, sender)
 
 
@@ -218,7 +225,7 @@ def test_a_doorbell_that_cannot_be_read_means_that_anything_has_changed(far_ear)
 
 async def test_the_listener_survives_a_layer_that_fails(monkeypatch, caplog, channel_layer, other_process):
     """When the layer comes back, so do the doorbells."""
-    monkeypatch.setattr("core.changes.reader.RETRY_PAUSE", 0.05)
+    monkeypatch.setattr("core.changes.listening.RETRY_PAUSE", 0.05)
     layer, broken = get_channel_layer(), [True]
     add = layer.group_add
 
@@ -233,8 +240,8 @@ async def test_the_listener_survives_a_layer_that_fails(monkeypatch, caplog, cha
     await asyncio.sleep(0.3)
     sender = await sending(monkeypatch)
     doorbell.ring("default", [CHANGE], logged=True)
-    await asyncio.wait_for(rung.wait(), 2)
-    assert caplog.text.count("No doorbells") == 1
+    assert await asyncio.wait_for(rung.wait(), 2)
+    assert caplog.text.count("are not heard until the layer works again") == 1
     await ended(task, sender)
 
 

@@ -426,9 +426,11 @@ def test_what_is_kept_has_a_tag_exactly_while_tags_are_on(api, tagged, book, set
 
 def test_reading_costs_no_query_more_for_the_tag(api, tagged, book, django_assert_num_queries):
     with django_assert_num_queries(4):  # the row, its tags and reviews, and the serializer's own count
-        api.get(f"/books/{book.pk}/")
+        tagged_answer = api.get(f"/books/{book.pk}/")
     with django_assert_num_queries(4):
-        api.get(f"/plain/{book.pk}/")
+        plain_answer = api.get(f"/plain/{book.pk}/")
+    assert "ETag" in tagged_answer
+    assert tagged_answer.content == plain_answer.content
 
 
 # --- The decorators, as the document has them ---

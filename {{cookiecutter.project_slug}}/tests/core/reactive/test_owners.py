@@ -5,10 +5,12 @@ from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from core import users
 from core.models import Observer, Subscription
 from core.reactive import housekeeping
 from core.reactive.owners import Owner
 from polls.models import Choice, Question
+from tests.testapp.models import Cafe, Place
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -145,6 +147,20 @@ def test_a_login_is_no_reason_to_ask_anew(world, stranger, question):
     world.work()
     APIClient().login(username="stranger", password="stranger-password")
     assert world.work() == 0
+
+
+def test_a_change_in_the_table_of_a_users_parent_is_a_change_of_the_user(world, stranger, question, monkeypatch):
+    """Where a user is a row in several tables, any of them may say who is active."""
+    other = User.objects.create_user("other")
+    for user in (stranger, other):
+        world.page(user).observe(QUESTIONS)
+    world.work()
+    cafe = Cafe.objects.create(pk=stranger.pk, name="of the stranger")
+    monkeypatch.setattr(users, "get_user_model", lambda: Cafe)
+    Place.objects.filter(pk=cafe.pk).update(rank=1)
+    world.workers[0].look()
+    row = Observer.objects.exclude(due_at=None).get()
+    assert (row.question["caller"]["user_pk"], row.reason) == (str(stranger.pk), "its user has changed")
 
 
 @pytest.mark.parametrize("loss", ["deactivated", "deleted", "parent hidden", "filter hidden"])

@@ -8,13 +8,17 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
+from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from core.changes import doorbell
 from core.models import Difference, Observer, Subscriber, Subscription
 from core.reactive import CHANNEL_WORKER_NOTIFY, consumers, delivery, hosting, publishing, store
 from core.reactive.protocol import GROUP, NOTIFY
+from core.reactive.release import release
 from core.routing import websocket_urlpatterns, worker_channels
 from core.sockets import CloseCode, websocket_application
 from polls.models import Choice
@@ -161,12 +165,62 @@ async def test_a_socket_of_another_caller_is_closed(site, question, author, stra
     await sync_to_async(mine.get)(CHOICES, {"observe": "mine"})
     async with site() as connect:
         async with connect("mine", cookie=their_cookie) as ws:
-            assert await ws.receive_output(PATIENCE) == {"type": "websocket.close", "code": CloseCode.FORBIDDEN}
+            assert (await ws.receive_output(PATIENCE))["code"] == CloseCode.FORBIDDEN
         async with connect("mine") as ws:
             assert (await ws.receive_output(PATIENCE))["code"] == CloseCode.FORBIDDEN
         async with connect("mine", cookie=my_cookie) as ws:
             await vote()
             assert (await told(ws))["msg"] == "changed"
+
+
+def log_in(user):
+    """Return a client with a session, and the cookie that its browser sends."""
+    client = Client()
+    client.force_login(user)
+    return client, {"cookie": f"sessionid={client.cookies['sessionid'].value}"}
+
+
+def have_token(user):
+    """Return a client with a token, and the header that it sends."""
+    header = f"Token {Token.objects.create(user=user).key}"
+    return APIClient(headers={"authorization": header}), {"authorization": header}
+
+
+def log_out(user):
+    """End the sessions of ``user`` as another process does: nothing in this one hears of it."""
+    Session.objects.all().delete()
+
+
+def take_the_token(user):
+    Token.objects.filter(user=user)._raw_delete("default")
+
+
+def change_the_password(user):
+    user.set_password("another")
+    User.objects.filter(pk=user.pk).update(password=user.password)
+
+
+@pytest.mark.parametrize("carrier", ["layer", "journal"])
+@pytest.mark.parametrize(
+    ("come", "lose"), [(log_in, log_out), (log_in, change_the_password), (have_token, take_the_token)]
+)
+async def test_who_was_logged_out_elsewhere_hears_nothing_evaluated_afterwards(
+    site, question, author, monkeypatch, settings, come, lose, carrier
+):
+    """Nobody but the database knows of the loss, and the next look at all sockets is far away."""
+    if carrier == "journal":
+        settings.CORE = {**settings.CORE, "REACTIVE": {"THROTTLE_RATE": 0, "REPAIR_INTERVAL": 0.4}}
+        monkeypatch.setattr(publishing, "send", lambda _: None)
+    client, header = await sync_to_async(come)(author)
+    async with site() as connect, connect("mine", **header) as mine, connect("open") as open_one:
+        await sync_to_async(client.get)(CHOICES, {"observe": "mine"})
+        await observe("open")
+        await vote()
+        assert (await told(mine))["item"]["votes"] == (await told(open_one))["item"]["votes"] == 1
+        await sync_to_async(lose)(author)
+        await vote()
+        assert (await told(open_one))["item"]["votes"] == 2
+        assert (await mine.receive_output(PATIENCE)).get("code") == CloseCode.NOT_AUTHENTICATED
 
 
 async def test_the_first_to_use_an_id_owns_it_even_by_its_socket_alone(site, author):
@@ -258,7 +312,7 @@ async def test_two_workers_do_not_evaluate_one_thing_at_once(site, question):
     @sync_to_async
     def claims():
         store.mark_all("test")
-        return [len(store.claim(5)) for _ in range(2)]
+        return [len(store.claim(5, release())) for _ in range(2)]
 
     async with site(worker=False):
         await observe("me")

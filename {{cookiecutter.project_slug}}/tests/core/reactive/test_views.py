@@ -3,6 +3,7 @@
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
+from django.shortcuts import get_object_or_404
 from django.urls import path
 from rest_framework.decorators import action
 from rest_framework.generics import ListAPIView
@@ -283,3 +284,65 @@ def test_a_view_that_reads_what_nobody_hears_of_is_warned_of(route):
 
     route(Polled)
     assert check_observables() == []
+
+
+class Paged(ListAPIView):
+    queryset = Choice.objects.order_by("id")
+    serializer_class = ChoiceSerializer
+    permission_classes = (AllowAny,)
+    filter_backends = ()
+    pagination_class = type("Pages", (PageNumberPagination,), {"page_size": 2})
+
+
+def test_a_page_that_is_no_more_is_empty_and_fills_again(world, question, route):
+    """The list has shrunk; nobody has lost a right."""
+    extra = [Choice.objects.create(question=question, choice_text=text) for text in ("Juice", "Milk")]
+    route(observable(type("View", (Paged,), {})))
+    live = world.page().observe("/things/", page=2)
+    Choice.objects.filter(pk__in=[row.pk for row in extra]).delete()
+    world.work()
+    assert [message["msg"] for message in live.page.messages] == ["removed", "removed"]
+    assert (live.items, live.ended) == ([], None)
+    assert live.page.get("/things/", page=2).status_code == 404
+    assert world.work() == 0  # it has been answered, and waits for a write
+    Choice.objects.create(question=question, choice_text="Water")
+    world.work()
+    assert [item["choice_text"] for item in live.items] == ["Water"]
+    assert live.items == live.fresh
+
+
+def test_who_comes_back_to_a_page_that_is_no_more_goes_on_with_it(world, question, route):
+    extra = Choice.objects.create(question=question, choice_text="Juice")
+    route(observable(type("View", (Paged,), {})))
+    live = world.page().observe("/things/", page=2)
+    live.page.disconnect()
+    extra.delete()
+    assert [message["msg"] for message in live.resume()["messages"]] == ["removed"]
+    assert live.items == []
+    live.page.connect(world.processes[0])
+    Choice.objects.create(question=question, choice_text="Water")
+    world.work()
+    assert live.items == live.fresh != []
+
+
+def test_a_page_that_was_never_there_is_refused_as_by_a_plain_get(world, question, route):
+    route(observable(type("View", (Paged,), {})))
+    page = world.page()
+    answer, plain = page.get("/things/", page=2, observe=page.subscriber), page.get("/things/", page=2)
+    assert (answer.status_code, answer.json()) == (404, plain.json())
+    assert not Subscription.objects.exists()
+
+
+def test_a_page_without_rows_of_who_may_see_none_of_it_is_revoked(world, question, route):
+    """What makes the view answer 404 is another thing than a page."""
+
+    class View(Paged):
+        def get_queryset(self):
+            get_object_or_404(Question, published=True)
+            return super().get_queryset()
+
+    route(observable(View))
+    live = world.page().observe("/things/", page=1)
+    Question.objects.update(published=False)
+    world.work()
+    assert live.ended == "revoked"

@@ -2,6 +2,8 @@
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ModelViewSet
@@ -17,10 +19,14 @@ class Regions(ModelViewSet):
     serializer_class = serializer_of(Region, "id", "name")
 
 
-def described(viewset):
+def schema_of(viewset):
     router = SimpleRouter()
     router.register("regions", viewset)
-    schema = SchemaGenerator(patterns=router.urls).get_schema(request=None, public=True)
+    return SchemaGenerator(patterns=router.urls).get_schema(request=None, public=True)
+
+
+def described(viewset):
+    schema = schema_of(viewset)
     return schema["paths"]["/regions/"], schema["paths"]["/regions/{id}/"], schema["components"]
 
 
@@ -48,6 +54,39 @@ def test_who_is_asked_for_nothing_is_refused_nothing():
 
     many, _, _ = described(Open)
     assert set(many["post"]["responses"]) == {"201", "400", "415"}
+
+
+def summaries(path):
+    return {method: operation["summary"] for method, operation in path.items()}
+
+
+def test_each_operation_is_summed_up_in_a_few_words():
+    class Known(ListUpdateModelMixin, ListDestroyModelMixin, Regions):
+        @action(detail=False)
+        def capitals(self, request):
+            """List those that have a capital.
+
+            The rest is for the description.
+            """
+
+        @extend_schema(summary="In words of its own")
+        def retrieve(self, *arguments, **options):
+            return super().retrieve(*arguments, **options)
+
+    many, one, _ = described(Known)
+    assert summaries(many) == {
+        "get": "List regions",
+        "post": "Create a new region",
+        "patch": "Change many regions",
+        "delete": "Delete many regions",
+    }
+    assert summaries(one) == {
+        "get": "In words of its own",
+        "put": "Replace one region",
+        "patch": "Change one region",
+        "delete": "Delete one region",
+    }
+    assert summaries(schema_of(Known)["paths"]["/regions/capitals/"]) == {"get": "List those that have a capital"}
 
 
 def test_tags_and_their_conditions_are_described_where_a_method_has_them():

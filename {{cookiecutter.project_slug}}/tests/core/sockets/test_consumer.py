@@ -23,6 +23,13 @@ def limits(settings):
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+async def closed(ws):
+    """Return the code and the reason that a socket is closed with."""
+    message = await ws.receive_output()
+    assert message["type"] == "websocket.close"
+    return message["code"], message["reason"]
+
+
 async def test_what_is_offered_arrives_in_order(open_socket):
     async with open_socket() as ws:
         for number in range(20):
@@ -67,7 +74,7 @@ async def test_what_was_not_yet_sent_to_a_caller_without_rights_is_not(open_sock
         (socket,) = keeper.open()
         socket.bar()
         socket.offer("too late")
-        assert await ws.receive_output() == {"type": "websocket.close", "code": CloseCode.NOT_AUTHENTICATED}
+        assert await closed(ws) == (CloseCode.NOT_AUTHENTICATED, "The credentials are not valid, or no longer. Log in.")
 
 
 async def test_a_binary_message_is_refused(open_socket):
@@ -95,7 +102,10 @@ async def test_messages_above_the_rate_are_refused_one_by_one_and_a_flood_closes
         assert refused["response_status"] == 429
         assert refused["errors"] == ["Too many messages: at most 0.1 a second are taken. Send this one again later."]
         await ws.send_to(text_data="too much")
-        assert await ws.receive_output() == {"type": "websocket.close", "code": CloseCode.FLOODING}
+        assert await closed(ws) == (
+            CloseCode.FLOODING,
+            "Too many messages: at most 0.1 a second are taken. Connect later.",
+        )
 
 
 async def test_a_client_that_is_sent_more_than_it_may_be_is_closed(open_socket, limits):
@@ -104,12 +114,15 @@ async def test_a_client_that_is_sent_more_than_it_may_be_is_closed(open_socket, 
         await ws.send_to(text_data="x" * 1000)
         assert await ws.receive_from() == "x" * 1000
         await ws.send_to(text_data="y" * 100)
-        assert await ws.receive_output() == {"type": "websocket.close", "code": CloseCode.TOO_SLOW}
+        assert await closed(ws) == (
+            CloseCode.TOO_SLOW,
+            "1100 bytes were sent, and may not have been read. Connect again.",
+        )
 
 
 async def test_a_host_that_is_not_this_sites_is_refused(open_socket):
     async with open_socket(host="evil.example") as ws:
-        assert await ws.receive_output() == {"type": "websocket.close", "code": CloseCode.FORBIDDEN}
+        assert await closed(ws) == (CloseCode.FORBIDDEN, "The Host header names no host of this site (ALLOWED_HOSTS).")
 
 
 async def test_a_closed_socket_is_forgotten_and_told_once(open_socket):
@@ -168,4 +181,8 @@ async def test_a_socket_whose_application_is_cancelled_says_that_the_server_shut
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
-    assert sent[-1] == {"type": "websocket.close", "code": CloseCode.SHUTTING_DOWN}
+    assert sent[-1] == {
+        "type": "websocket.close",
+        "code": CloseCode.SHUTTING_DOWN,
+        "reason": "The server shuts down. Connect again.",
+    }

@@ -23,8 +23,8 @@ application = websocket_application([path("ws/", WhoAmI.as_asgi())])
 OWN = {"origin": "http://testserver"}
 
 
-async def outcome(path="/ws/", **headers):
-    """Open a socket; return the name it was opened under, or the code it was closed with."""
+async def first_message(path="/ws/", **headers):
+    """Open a socket; return what the server says first."""
     socket = WebsocketCommunicator(
         application, path, headers=[(name.encode(), value.encode()) for name, value in headers.items()]
     )
@@ -32,6 +32,12 @@ async def outcome(path="/ws/", **headers):
     assert accepted  # a refusal accepts, so that a browser sees its code
     message = await socket.receive_output()
     await socket.disconnect()
+    return message
+
+
+async def outcome(path="/ws/", **headers):
+    """Open a socket; return the name it was opened under, or the code it was closed with."""
+    message = await first_message(path, **headers)
     return message["code"] if message["type"] == "websocket.close" else message["text"]
 
 
@@ -50,6 +56,25 @@ async def test_a_page_of_another_site_is_refused():
 
 async def test_a_page_of_this_site_is_let_in():
     assert await outcome(**OWN) == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"origin": "https://evil.example"}, "The Origin header names no host of this site (ALLOWED_HOSTS)."),
+        ({"cookie": "sessionid=x"}, "A session cookie came without an Origin header."),
+        (
+            {"authorization": "Bearer x"},
+            'The Authorization header is not "Token <key>" with the key of an active user.',
+        ),
+    ],
+)
+async def test_who_is_refused_is_told_why_and_so_is_the_log(headers, reason, caplog):
+    caplog.set_level("INFO", "core.sockets")
+    assert (await first_message(**headers))["reason"] == reason
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("core.sockets")]
+    assert line.startswith("The socket '/ws/' of an anonymous caller at ")
+    assert line.endswith(reason)
 
 
 class TestCredentials:

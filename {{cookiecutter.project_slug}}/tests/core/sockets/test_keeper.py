@@ -1,6 +1,7 @@
 """Who has lost the right to be there does not stay; a server that stops says so."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,9 +13,12 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
+from core import users
+from core.changes import Change
 from core.sockets import CloseCode
 from core.sockets.credentials import Credential, rights_of
 from core.sockets.keeper import Keeper, keeper
+from tests.testapp.models import Cafe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +39,7 @@ async def running():
 
 
 async def closed(ws):
-    return await ws.receive_output(timeout=10) == {"type": "websocket.close", "code": CloseCode.NOT_AUTHENTICATED}
+    return (await ws.receive_output(timeout=10)).get("code") == CloseCode.NOT_AUTHENTICATED
 
 
 def log_out(session_cookie):
@@ -109,13 +113,24 @@ async def test_somebody_who_only_logs_in_again_is_no_reason_to_look(monkeypatch,
     assert looked
 
 
+async def test_a_change_in_the_table_of_a_users_parent_is_a_reason_to_look(monkeypatch):
+    looked = []
+    monkeypatch.setattr(Keeper, "check_soon", lambda self: looked.append(True))
+    monkeypatch.setattr(users, "get_user_model", lambda: Cafe)
+    told = Change("testapp.place", "testapp_place", "updated", (1,), frozenset({"rank"}), "default")
+    Keeper().on_changes([replace(told, model="testapp.kiosk")])
+    assert not looked
+    Keeper().on_changes([told])
+    assert looked
+
+
 async def test_at_shutdown_every_socket_is_told_to_come_back(open_socket):
     task = asyncio.create_task(keeper.run())
     async with open_socket() as ws:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert await ws.receive_output() == {"type": "websocket.close", "code": CloseCode.SHUTTING_DOWN}
+        assert (await ws.receive_output())["code"] == CloseCode.SHUTTING_DOWN
 
 
 async def test_a_check_that_fails_is_told_once_and_closes_nobody(

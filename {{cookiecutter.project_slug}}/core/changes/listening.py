@@ -8,10 +8,14 @@ from typing import Any, Final
 
 from channels.layers import get_channel_layer
 
-from core.changes.reader import LEAVE_TIMEOUT, REJOIN_INTERVAL, RETRY_PAUSE
-
 logger = logging.getLogger(__name__)
 
+REJOIN_INTERVAL: Final = 10.0
+"""Seconds between two times of joining a group: a layer forgets its members when it restarts."""
+RETRY_PAUSE: Final = 1.0
+"""Seconds of deafness after the layer has failed."""
+LEAVE_TIMEOUT: Final = 1.0
+"""Seconds that leaving the group may take when the process ends."""
 AGAIN: Final = 0.1
 """Seconds between two attempts to end a receiving that goes on."""
 
@@ -29,6 +33,8 @@ async def listen(group: str, hear: Hear) -> None:
         if layer is None:
             await asyncio.Event().wait()
         try:
+            # Of the usual kind, as every consumer's: a Redis layer has one task at a time that waits, for one kind of
+            # channel, and hands out to the others what arrives for them. Of another kind we would starve each other.
             channel = await layer.new_channel()
             try:
                 while True:
@@ -46,11 +52,20 @@ async def listen(group: str, hear: Hear) -> None:
             await asyncio.sleep(RETRY_PAUSE)
 
 
+def end_if_cancelled() -> None:
+    """Raise ``CancelledError`` if this task has been cancelled, and what it waited for has swallowed that.
+
+    On Python 3.11 a cancellation that comes while redis-py writes to its connection is lost. Who uses a channel layer
+    again and again, for ever, calls this in between.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def _hear_for(seconds: float, layer: Any, channel: str, hear: Hear) -> None:
     """Hear what comes on ``channel``; return after about ``seconds``, or after the first message beyond them."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():  # joining has swallowed it, as below
-        raise asyncio.CancelledError
+    end_if_cancelled()  # joining may have swallowed it
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     receiving: asyncio.Task[Any] | None = None
@@ -62,7 +77,6 @@ async def _hear_for(seconds: float, layer: Any, channel: str, hear: Hear) -> Non
                 message, receiving = receiving.result(), None
                 _call(hear, message)
     finally:
-        # On Python 3.11 a cancellation that comes while redis-py writes to its connection is lost.
         while receiving is not None and not receiving.done():
             receiving.cancel()
             await asyncio.wait({receiving}, timeout=AGAIN)
