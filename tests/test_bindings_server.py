@@ -22,7 +22,7 @@ COMMANDS = {
 }
 # The bindings of the document as printed, and a demultiplexer with its mapping.
 DOCUMENT = """
-from core.bindings import AllowAny, ResourceBinding, WebsocketDemultiplexer
+from core.bindings import AllowAny, BasePermission, ResourceBinding, WebsocketDemultiplexer, detail_action, list_action
 from polls.models import Question
 from polls.serializers import QuestionSerializer
 
@@ -35,11 +35,32 @@ class QuestionBinding(ResourceBinding):
     queryset = Question.objects.all()
     permission_classes = (AllowAny,)
 
+    @detail_action()
+    def shout(self, pk, data=None, **kwargs):
+        return {"text": self.get_object().question_text.upper(), "pk": pk, "data": data}
+
+    @list_action(name="count")
+    async def count_them(self, data=None, **kwargs):
+        return {"count": await self.get_queryset().acount()}, 202
+
+
+class Readers(BasePermission):
+
+    def has_permission(self, user, action, pk):
+        return action in {"retrieve", "list"} or (action == "subscribe" and pk is not None)
+
+
+class GuardedBinding(QuestionBinding):
+
+    stream = "guarded"
+    permission_classes = (Readers,)
+
 
 class APIDemultiplexer(WebsocketDemultiplexer):
 
     mapping = {
-      'questions': QuestionBinding
+      'questions': QuestionBinding,
+      'guarded': GuardedBinding
     }
 """
 SETTINGS = """
@@ -99,6 +120,32 @@ async def ask(ws, stream, payload):
     return json.loads(await ws.recv())
 
 
+async def answer(ws, payload, status=200, stream="questions"):
+    """Send a request; return the data of its reply, which has ``status``."""
+    reply = (await ask(ws, stream, payload))["payload"]
+    assert reply["response_status"] == status, reply
+    return reply["data"]
+
+
+async def new(ws, text):
+    """Make a question; return its key."""
+    return (await answer(ws, {"action": "create", "data": {"question_text": text}}, 201))["id"]
+
+
+async def subscribe(ws, request="subscribe", **data):
+    assert (await answer(ws, {"action": request, "data": data})).items() >= data.items()
+
+
+async def event(ws):
+    """Return the action, the key and the text of the next message, which is an event."""
+    message = json.loads(await ws.recv())
+    payload = message["payload"]
+    assert message.keys() == {"stream", "payload"}
+    assert payload.keys() == {"action", "pk", "model", "data"}
+    assert (message["stream"], payload["model"]) == ("questions", "polls.question")
+    return payload["action"], payload["pk"], payload["data"].get("question_text")
+
+
 def in_a_shell(site, code):
     done = run(PYTHON, "manage.py", "shell", "-c", f"from polls.models import *; {code}", cwd=site)
     assert done.returncode == 0, done.stderr
@@ -131,37 +178,110 @@ class TestDocument:
         assert data["question_text"] == "What is your favorite python package?"
         assert isinstance(data["id"], int)
 
+    async def test_each_method_of_rest_answers(self, document):
+        async with connected(document) as ws:
+            made = await answer(ws, {"action": "create", "data": {"question_text": "First?"}}, 201)
+            pk = made["id"]
+            assert await answer(ws, {"action": "retrieve", "pk": pk}) == made
+            assert {each["id"] for each in await answer(ws, {"action": "list", "data": {"ordering": "-id"}})} >= {pk}
+            changed = await answer(ws, {"action": "update", "pk": pk, "data": {"question_text": "Second?"}})
+            assert changed == {**made, "question_text": "Second?"}
+            patched = await answer(ws, {"action": "patch", "pk": str(pk), "data": {"question_text": "Third?"}})
+            assert patched == {**made, "question_text": "Third?"}
+            assert await answer(ws, {"action": "delete", "pk": pk}) == {}
+            assert await answer(ws, {"action": "retrieve", "pk": pk}, 404) == {}
+
+    async def test_actions_of_ones_own_answer_whether_they_are_sync_or_not(self, document):
+        async with connected(document) as ws:
+            pk = await new(ws, "Quiet?")
+            shouted = await answer(ws, {"action": "shout", "pk": pk, "data": {"how": "loud"}})
+            assert shouted == {"text": "QUIET?", "pk": str(pk), "data": {"how": "loud"}}
+            assert (await answer(ws, {"action": "count"}, 202))["count"] >= 1
+            assert await answer(ws, {"action": "count_them"}, 405) == {}
+
+    async def test_a_permission_class_is_asked_for_user_action_and_key(self, document):
+        async with connected(document) as ws:
+            pk = await new(ws, "Guarded?")
+            for payload, status in (
+                ({"action": "retrieve", "pk": pk}, 200),
+                ({"action": "create", "data": {"question_text": "Refused?"}}, 401),
+                ({"action": "delete", "pk": pk}, 401),
+                ({"action": "subscribe", "data": {"action": "update"}}, 401),
+                ({"action": "subscribe", "data": {"action": "update", "pk": pk}}, 200),
+            ):
+                await answer(ws, payload, status, stream="guarded")
+
     async def test_pages_have_the_size_of_the_setting(self, document):
         async with connected(document) as ws:
             for _ in range(3):
                 await ask(ws, "questions", {"action": "create", "data": {"question_text": "Another?"}})
             assert len((await ask(ws, "questions", {"action": "list"}))["payload"]["data"]) == 2
 
+    async def test_the_creation_of_a_row_is_told(self, document):
+        async with connected(document) as ws, connected(document) as writer:
+            await subscribe(ws, action="create")
+            pk = await new(writer, "New?")
+            assert await event(ws) == ("create", pk, "New?")
+
     async def test_any_update_is_told(self, document):
         async with connected(document) as ws, connected(document) as writer:
-            made = await ask(writer, "questions", {"action": "create", "data": {"question_text": "Old?"}})
-            pk = made["payload"]["data"]["id"]
-            reply = await ask(ws, "questions", {"action": "subscribe", "data": {"action": "update"}})
-            assert reply["payload"]["response_status"] == 200
-            changed = {"action": "patch", "pk": pk, "data": {"question_text": "New?"}}
-            await ask(writer, "questions", changed)
-            event = json.loads(await ws.recv())
-            assert event["stream"] == "questions"
-            assert (event["payload"]["action"], event["payload"]["pk"]) == ("update", pk)
-            assert event["payload"]["model"] == "polls.question"
-            assert event["payload"]["data"]["question_text"] == "New?"
+            pks = [await new(writer, text) for text in ("One?", "Two?")]
+            await subscribe(ws, action="update")
+            for pk in pks:
+                await answer(writer, {"action": "patch", "pk": pk, "data": {"question_text": "New?"}})
+                assert await event(ws) == ("update", pk, "New?")
 
     async def test_the_update_of_one_row_is_told(self, document):
         async with connected(document) as ws, connected(document) as writer:
-            pks = []
-            for text in ("One?", "Two?"):
-                made = await ask(writer, "questions", {"action": "create", "data": {"question_text": text}})
-                pks.append(made["payload"]["data"]["id"])
-            subscription = {"action": "subscribe", "data": {"action": "update", "pk": str(pks[1])}}
-            assert (await ask(ws, "questions", subscription))["payload"]["response_status"] == 200
+            pks = [await new(writer, text) for text in ("One?", "Two?")]
+            await subscribe(ws, action="update", pk=str(pks[1]))
             for pk in pks:
-                await ask(writer, "questions", {"action": "patch", "pk": pk, "data": {"question_text": "Both?"}})
-            assert json.loads(await ws.recv())["payload"]["pk"] == pks[1]
+                await answer(writer, {"action": "patch", "pk": pk, "data": {"question_text": "Both?"}})
+            assert await event(ws) == ("update", pks[1], "Both?")
+
+    async def test_any_deletion_is_told_by_nothing_but_the_key(self, document):
+        async with connected(document) as ws, connected(document) as writer:
+            pks = [await new(writer, text) for text in ("One?", "Two?")]
+            await subscribe(ws, action="delete")
+            for pk in pks:
+                await answer(writer, {"action": "delete", "pk": pk})
+                assert await event(ws) == ("delete", pk, None)
+
+    async def test_the_deletion_of_one_row_is_told(self, document):
+        async with connected(document) as ws, connected(document) as writer:
+            pks = [await new(writer, text) for text in ("One?", "Two?")]
+            await subscribe(ws, action="delete", pk=str(pks[1]))
+            for pk in pks:
+                await answer(writer, {"action": "delete", "pk": pk})
+            assert await event(ws) == ("delete", pks[1], None)
+
+    async def test_who_subscribes_twice_is_told_once_and_who_unsubscribes_no_more(self, document):
+        async with connected(document) as ws, connected(document) as writer:
+            for _ in range(2):
+                await subscribe(ws, action="create")
+            first, second = await new(writer, "First?"), await new(writer, "Second?")
+            assert [await event(ws), await event(ws)] == [("create", first, "First?"), ("create", second, "Second?")]
+            await subscribe(ws, "unsubscribe", action="create")
+            third = await new(writer, "Third?")
+            # What is told in the order of commits ends with this: the third would have come before.
+            await subscribe(ws, action="delete")
+            await answer(writer, {"action": "delete", "pk": third})
+            assert await event(ws) == ("delete", third, None)
+
+    async def test_a_filter_makes_rows_come_and_go(self, server, token):
+        async with connected(server) as ws, connected(server, **with_token(token)) as writer:
+            for action in ("create", "delete"):
+                await subscribe(ws, action=action, filter={"question_text": "Wanted?"})
+            pk = await new(writer, "Not wanted?")
+            for text in ("Wanted?", "Not wanted?"):
+                await answer(writer, {"action": "patch", "pk": pk, "data": {"question_text": text}})
+            assert [await event(ws), await event(ws)] == [("create", pk, "Wanted?"), ("delete", pk, None)]
+
+    async def test_the_debugger_is_where_the_documentation_says(self, document):
+        async with httpx.AsyncClient(base_url=document.url) as client:
+            page = await client.get("/debugger/")
+        assert page.status_code == 200
+        assert '"questions"' in page.text
 
 
 async def test_what_anybody_writes_is_told_to_a_page_of_this_site(server, token):
@@ -232,15 +352,25 @@ async def test_who_is_deactivated_is_closed_at_once(site, server):
         assert ws.close_code == 4401
 
 
-async def test_at_shutdown_clients_are_told_to_connect_again(site):
-    with serve(site) as server:
+@pytest.mark.parametrize(("name", "code"), [("daphne", 4012), ("uvicorn", 1012)])
+async def test_at_shutdown_clients_are_told_to_connect_again(site, name, code):
+    """uvicorn says by itself that the service restarts, before the application hears of it."""
+    with serve(site, name) as server:
         server.wait()
         async with connected(server) as ws:
             await ask(ws, "questions", {"action": "subscribe", "data": {"action": "update"}})
             await asyncio.to_thread(server.stop, signal.SIGTERM)
             await ws.wait_closed()
-            assert ws.close_code == 4012
+            assert ws.close_code == code
     assert "Traceback" not in server.output
+
+
+async def test_who_is_refused_is_told_why_where_the_server_hands_it_on_and_so_is_the_log(server):
+    why = 'The Authorization header is not "Token <key>" with the key of an active user.'
+    async with connected(server, **with_token("wrong")) as ws:
+        await ws.wait_closed()
+    assert (ws.close_code, ws.close_reason) == (4401, "" if "daphne" in server.output else why)
+    server.wait_for_output(f"The socket '/ws/' of an anonymous caller at 127.0.0.1 was closed with 4401: {why}")
 
 
 async def test_with_the_toggle_off_socket_and_debugger_are_gone(site):

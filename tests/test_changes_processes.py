@@ -24,6 +24,7 @@ import pytest
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "{{cookiecutter.project_slug}}"
 PROMISED = 2.0  # seconds from a commit until every process has heard of it
+PATIENCE = 120  # seconds that nothing may take, on a machine that does other things as well
 HOST = "127.0.0.1"
 
 TOY_ASGI = """
@@ -114,11 +115,11 @@ class Site:
             **environment,
         }
 
-    def start(self, *command, **environment):
+    def start(self, *command, cwd=TEMPLATE, **environment):
         with (self.folder / "stderr").open("a") as stderr:
             process = subprocess.Popen(
                 command,
-                cwd=TEMPLATE,
+                cwd=cwd,
                 env={**self.environment, **environment},
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -138,7 +139,7 @@ class Site:
             **environment,
         )
         url = f"http://{HOST}:{port}"
-        wait_for(lambda: answers(f"{url}/healthz"), 30)
+        wait_for(lambda: answers(f"{url}/healthz"), PATIENCE)
         return process, url
 
     def told(self, name, how="heard"):
@@ -221,7 +222,7 @@ def assert_heard(site, name, rows, kind="created", model="polls.question"):
 def embedded(tmp_path):
     """A site on SQLite and in local memory."""
     site = Site(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}")
-    assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+    assert site.manage("migrate", "--verbosity", "0").wait(PATIENCE) == 0
     yield site
     site.end()
 
@@ -267,7 +268,7 @@ def grown(tmp_path):
         site = Site(tmp_path, DATABASE_URL=f"{address}/{name}", REDIS_URL=f"redis://{HOST}:{redis.port}/0")
         site.redis = redis
         try:
-            assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+            assert site.manage("migrate", "--verbosity", "0").wait(PATIENCE) == 0
             yield site
         finally:
             site.end()
