@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, Final
 
+from django.core.cache import caches
 from django.db import connections
 
 from core.changes.process import in_child
@@ -80,11 +81,15 @@ class Workers(Executor):
         return given
 
     def _work(self) -> None:
+        context = contextvars.Context()
         while True:
             future, call = self._next()
             if future.set_running_or_notify_cancel():
                 try:
-                    result = contextvars.Context().run(call)
+                    # Django keeps caches in the context. Those of the thread are there in each copy; one that a job
+                    # had to make would end with the job, and with it the cache's connections.
+                    context.run(caches.all)
+                    result = context.copy().run(call)
                 except BaseException as error:  # noqa: BLE001 - whoever has asked for it gets it
                     future.set_exception(error)
                 else:

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from django.core.cache import caches
 from django.db import connection, connections
 
 from core.bindings import workers as module
@@ -84,3 +85,9 @@ def test_each_job_has_a_context_of_its_own(threads):
     variable = contextvars.ContextVar("variable", default="unset")
     threads.submit(variable.set, "set").result(10)
     assert threads.submit(variable.get).result(10) == "unset"
+
+
+def test_a_thread_keeps_its_caches_from_one_job_to_the_next(threads):
+    """A cache made for each job would connect to Redis for each job."""
+    held = [threads.submit(lambda: caches["default"]).result(10) for _ in range(3)]
+    assert len(set(map(id, held))) == 1
