@@ -7,6 +7,7 @@ back. Every commit must be heard once, and within two seconds.
 The tests marked ``services`` need PostgreSQL, at the address in ``POSTGRES``, and a ``redis-server`` to start.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ import pytest
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "{{cookiecutter.project_slug}}"
 PROMISED = 2.0  # seconds from a commit until every process has heard of it
+PATIENCE = 120  # seconds that nothing may take, on a machine that does other things as well
 HOST = "127.0.0.1"
 
 TOY_ASGI = """
@@ -114,12 +116,13 @@ class Site:
             **environment,
         }
 
-    def start(self, *command, cwd=TEMPLATE, **environment):
+    def start(self, *command, cwd=TEMPLATE, stdin=None, **environment):
         with (self.folder / "stderr").open("a") as stderr:
             process = subprocess.Popen(
                 command,
                 cwd=cwd,
                 env={**self.environment, **environment},
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -127,18 +130,20 @@ class Site:
         self.processes.append(process)
         return process
 
-    def manage(self, *arguments):
-        return self.start(sys.executable, "manage.py", *arguments)
+    def manage(self, *arguments, **options):
+        return self.start(sys.executable, "manage.py", *arguments, **options)
 
     def serve(self, name, **environment):
         port = free_port()
+        # Its list of requests would go to a pipe that nobody empties.
+        options = ("-b", HOST, "-p", str(port), "--access-log", os.devnull)
         process = self.start(
-            *(sys.executable, "-m", "daphne", "-b", HOST, "-p", str(port), "toy_asgi:application"),
+            *(sys.executable, "-m", "daphne", *options, "toy_asgi:application"),
             TOY=str(self.folder / name),
             **environment,
         )
         url = f"http://{HOST}:{port}"
-        wait_for(lambda: answers(f"{url}/healthz"), 30)
+        wait_for(lambda: answers(f"{url}/healthz"), PATIENCE)
         return process, url
 
     def told(self, name, how="heard"):
@@ -162,7 +167,8 @@ class Site:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            process.stdout.close()
+            for pipe in filter(None, (process.stdin, process.stdout)):
+                pipe.close()
 
 
 def answers(url):
@@ -221,7 +227,7 @@ def assert_heard(site, name, rows, kind="created", model="polls.question"):
 def embedded(tmp_path):
     """A site on SQLite and in local memory."""
     site = Site(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}")
-    assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+    assert site.manage("migrate", "--verbosity", "0").wait(PATIENCE) == 0
     yield site
     site.end()
 
@@ -249,8 +255,8 @@ class Redis:
         self.process.wait()
 
 
-@pytest.fixture
-def grown(tmp_path):
+@contextlib.contextmanager
+def grown_site(folder):
     """A site on PostgreSQL and Redis; ``site.redis`` is its own."""
     address = os.environ.get("POSTGRES")
     if not address or not shutil.which("redis-server"):
@@ -260,19 +266,26 @@ def grown(tmp_path):
     import psycopg
 
     name = f"ccdr_changes_{uuid.uuid4().hex[:8]}"
-    redis = Redis(tmp_path)
+    redis = Redis(folder)
     with psycopg.connect(f"{address}/postgres", autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
         redis.start()
-        site = Site(tmp_path, DATABASE_URL=f"{address}/{name}", REDIS_URL=f"redis://{HOST}:{redis.port}/0")
+        site = Site(folder, DATABASE_URL=f"{address}/{name}", REDIS_URL=f"redis://{HOST}:{redis.port}/0")
         site.redis = redis
         try:
-            assert site.manage("migrate", "--verbosity", "0").wait(60) == 0
+            assert site.manage("migrate", "--verbosity", "0").wait(PATIENCE) == 0
             yield site
         finally:
             site.end()
             redis.stop()
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def grown(tmp_path):
+    """A site of the test's own on PostgreSQL and Redis."""
+    with grown_site(tmp_path) as site:
+        yield site
 
 
 def test_a_server_without_services_hears_a_shell(embedded):

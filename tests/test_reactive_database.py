@@ -20,9 +20,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_changes_processes import HOST, Redis, Site, answers, free_port, wait_for
+from test_changes_processes import HOST, PATIENCE, Redis, Site, answers, free_port, wait_for
 from test_reactive_processes import (
-    PATIENCE,
     SETTINGS,
     WORKER,
     WRITER,

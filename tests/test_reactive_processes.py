@@ -9,6 +9,7 @@ import contextlib
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -19,14 +20,12 @@ import urllib.request
 import uuid
 
 import pytest
-from test_changes_processes import HOST, answers, free_port, grown, wait_for  # noqa: F401 - a fixture among them
+from test_changes_processes import HOST, PATIENCE, answers, free_port, grown, wait_for  # noqa: F401 - a fixture among them
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 SECONDS = 9
 """For how long there are writes and faults."""
-PATIENCE = 120
-"""Seconds that nothing may take, on a machine that does other things as well."""
 DROPPED = "0.3"
 """The part of what is sent on the channel layer that gets lost."""
 
@@ -179,7 +178,7 @@ class Client(threading.Thread):
 
 
 def get(server, url):
-    with urllib.request.urlopen(f"http://{HOST}:{server}{url}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{HOST}:{server}{url}", timeout=PATIENCE) as response:
         return json.loads(response.read())
 
 
@@ -265,7 +264,7 @@ def site(grown):  # noqa: F811
 
 def seed(site):
     """Write the first rows; return the key of the question that stays as it is."""
-    output = site.manage("shell", "-c", textwrap.dedent(SEED)).communicate(timeout=60)[0]
+    output = site.manage("shell", "-c", textwrap.dedent(SEED)).communicate(timeout=PATIENCE)[0]
     return int(re.search(r"FIRST (\d+)", output)[1])
 
 
@@ -338,6 +337,29 @@ def test_every_client_ends_up_with_what_a_fresh_get_answers(site):
         writing = site.manage("shell", "-c", textwrap.dedent(WRITER.format(seconds=SECONDS, survived="()")))
         with voting(faults.servers):
             faults.happen(SECONDS)
-            output = writing.communicate(timeout=60)[0]
+            output = writing.communicate(timeout=PATIENCE)[0]
         assert "DONE" in output, (site.folder / "stderr").read_text()
         assert_told_the_truth(site, faults.servers, clients, lists)
+
+
+@pytest.mark.services
+def test_a_worker_of_either_command_evaluates_until_it_is_asked_to_stop(site):
+    first = seed(site)
+    _, url = site.serve("one")
+    server = int(url.rpartition(":")[2])
+    commands = {
+        ("observerworker",): 0,
+        ("runworker", "core.reactive.worker", "core.reactive.poll_observer"): -signal.SIGTERM,  # Channels' own way
+    }
+    with clients_of({server: None}, lists_of(first)[:4]) as clients:
+        for command, ends_with in commands.items():
+            told = [client.differences for client in clients]
+            worker = site.manage(*command)
+            writer = textwrap.dedent(WRITER.format(seconds=0.5, survived="()"))
+            assert "DONE" in site.manage("shell", "-c", writer).communicate(timeout=PATIENCE)[0]
+            assert_told_the_truth(site, [server], clients, lists_of(first)[:4])
+            assert all(client.differences > before for client, before in zip(clients, told, strict=True))
+            worker.terminate()
+            output = worker.communicate(timeout=PATIENCE)[0]
+            assert worker.returncode == ends_with
+            assert ("Stopped." in output) == (ends_with == 0)

@@ -11,8 +11,8 @@ import textwrap
 import time
 
 import pytest
-from test_changes_processes import HOST, TEMPLATE, answers, free_port, grown, wait_for  # noqa: F401 - a fixture
-from test_reactive_processes import PATIENCE, Client, fresh, seed, site  # noqa: F401 - a fixture among them
+from test_changes_processes import HOST, PATIENCE, TEMPLATE, answers, free_port, grown, wait_for  # noqa: F401 - a fixture
+from test_reactive_processes import Client, fresh, seed, site  # noqa: F401 - a fixture among them
 
 CHANGES = (
     (

@@ -85,7 +85,7 @@ def test_windows_come_back_by_themselves_when_the_server_does(site, windows):
         is_live(page)
         until(lambda page=page: votes(page, "NumPy") == 77 and agrees(page, site))
     choice(pages[0], "NumPy").click()
-    until(lambda: votes(pages[1], "NumPy") == 78)
+    until(lambda: votes(pages[0], "NumPy") == votes(pages[1], "NumPy") == 78)
     assert all(agrees(page, site) for page in pages)
     windows.forgive(LOST)
 

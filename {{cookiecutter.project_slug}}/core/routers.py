@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import module_has_submodule
-from rest_framework.routers import BaseRouter, DefaultRouter, SimpleRouter
+from rest_framework.routers import APIRootView, BaseRouter, DefaultRouter, SimpleRouter
 from rest_framework.viewsets import GenericViewSet, ViewSetMixin
 
 from core.conf import core_settings
@@ -149,8 +149,14 @@ class ExtendedSimpleRouter(ExtendedRouterMixin, SimpleRouter):
     """DRF's ``SimpleRouter`` with every extension."""
 
 
+class APIRoot(APIRootView):
+    """The resources of this API."""
+
+
 class ExtendedDefaultRouter(ExtendedRouterMixin, DefaultRouter):
     """DRF's ``DefaultRouter`` with every extension."""
+
+    APIRootView = APIRoot
 
 
 def discovered() -> ExtendedDefaultRouter:

@@ -68,7 +68,6 @@ class ChoiceViewSet(
     @action(detail=True, methods=["post"], permission_classes=[AllowAny])
     def vote(self, request: Request, pk: str) -> Response:
         """Count one vote for this choice; open to all."""
-        choice = self.get_object()
-        Choice.objects.filter(pk=choice.pk).vote()
-        choice.refresh_from_db(fields=["votes"])
-        return Response(self.get_serializer(choice).data)
+        Choice.objects.filter(pk=self.get_object().pk).vote()
+        # As it is now, with the votes of others; a 404 if somebody has deleted it meanwhile.
+        return Response(self.get_serializer(self.get_object()).data)

@@ -11,7 +11,7 @@ import django
 from django.urls import Resolver404, resolve
 
 PAGES = {
-    "/": "the questions, live",
+    "/": "the questions and their votes",
     "/api/": "the REST API, browsable",
     "/api/docs/": "its description",
     "/api/asyncapi/docs/": "the messages of the sockets",

@@ -22,6 +22,7 @@ from core.keys.functions import (
     resolved,
     shared_cache_key_func,
 )
+from core.keys.passing import has_finishers
 
 PREFIX = "core.answer"
 UNSAID: Any = object()
@@ -142,8 +143,11 @@ class Options:
         key = func(
             view_instance=view, view_method=call.method, request=call.request, args=call.args, kwargs=call.kwargs
         )
+        place = _safe(key)
+        if has_finishers(call.request):
+            place += ":finished"
         alias = self.cache or core_settings.CACHING.DEFAULT_USE_CACHE
-        return Plan(Place(call.action, _safe(key), alias, self._declared(view)), shared, func, self, view)
+        return Plan(Place(call.action, place, alias, self._declared(view)), shared, func, self, view)
 
     def _key_func(self, view: Any, *, shared: bool) -> KeyFunc:
         if self.key_func is None:

@@ -123,12 +123,7 @@ class ETAGProcessor:
             remove_finisher(call.request, finisher)
         if not 200 <= response.status_code < 300:
             return response
-        if response.has_header("Age") and not response.has_header("ETag"):
-            # Kept while there were no tags.
-            if (tag := call.tag()) is not None:
-                response["ETag"] = tag
-        else:
-            finisher(response)
+        finisher(response)
         if not is_conditional(call.request):
             return response
         tag = response.get("ETag")

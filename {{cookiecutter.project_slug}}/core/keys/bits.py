@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django.core.exceptions import EmptyResultSet, ObjectDoesNotExist, ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import DateField, Model, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -148,6 +148,8 @@ class CallerKeyBit(UserKeyBit):
     A view may show to staff what it hides from others, and it learns who is staff before any cache is asked. Taking the
     loaded values makes an answer for the user as they were unfindable for the user as they are.
 
+    ``request.auth`` counts too: of two tokens of one user, or of nobody, one may open what the other does not.
+
     Outside of DRF nobody has judged the header ``Authorization``: whoever it names is another caller.
     """
 
@@ -158,15 +160,42 @@ class CallerKeyBit(UserKeyBit):
     def get_data(self, *, request: Request, **kwargs: Any) -> Any:
         who = super().get_data(request=request, **kwargs)
         if isinstance(request, HttpRequest) and (credentials := request.META.get("HTTP_AUTHORIZATION")):
-            return [who, hashlib.sha256(credentials.encode("utf-8", "surrogatepass")).hexdigest()]
+            return [who, _digest(credentials)]
+        # Where DRF puts it when it has found the user. To ask DRF's own request would have it look again.
+        auth = getattr(getattr(request, "_request", request), "auth", None)
+        means = [] if auth is None else [{"auth": _means(auth, request)}]
         if who == "anonymous":
-            return who
+            return [who, *means] if means else who
         user = request.user
         if not isinstance(user, Model):
-            return [who, [getattr(user, role, None) for role in self.ROLES]]
+            return [who, [getattr(user, role, None) for role in self.ROLES], *means]
         loaded = vars(user) if "_state" in vars(user) else vars(user._wrapped)  # type: ignore[attr-defined]  # noqa: SLF001
-        row = [_plain(loaded[name]) if name in loaded else [] for name in _columns(user.__class__, self.IGNORED)]
-        return [who, row, *(sorted(loaded[name]) for name in self.PERMISSIONS if name in loaded)]
+        row = _loaded(loaded, _columns(user.__class__, self.IGNORED))
+        return [who, row, *(sorted(loaded[name]) for name in self.PERMISSIONS if name in loaded), *means]
+
+
+def _means(auth: Any, request: Request) -> Any:
+    """Return what tells ``request.auth`` apart from others: its row, its value, or what it was made of."""
+    if isinstance(auth, Model):
+        return [auth._meta.label, _digest(str(_loaded(vars(auth), _columns_but_dates(auth.__class__))))]
+    if isinstance(auth, str | bytes | int | Mapping):
+        return _digest(repr(auth))
+    return _digest(repr([request.META.get(name) for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE")]))
+
+
+def _digest(text: str) -> str:
+    # Credentials: a process remembers keys by what they are made of.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _loaded(values: Mapping[str, Any], columns: Iterable[str]) -> list[Any]:
+    return [_plain(values[name]) if name in values else [] for name in columns]
+
+
+@cache
+def _columns_but_dates(model: type[Model]) -> tuple[str, ...]:
+    # They say when it was used last, or how long it may be: not what it opens.
+    return _columns(model, frozenset(each.name for each in model._meta.concrete_fields if isinstance(each, DateField)))
 
 
 @cache

@@ -72,6 +72,11 @@ def remove_finisher(request: Any, finisher: Finisher) -> None:
     _plain(request).__dict__[_FINISHERS].remove(finisher)
 
 
+def has_finishers(request: Any) -> bool:
+    """Tell whether the fresh answer to ``request`` will be changed: then it is kept apart from those that are not."""
+    return bool(_plain(request).__dict__.get(_FINISHERS))
+
+
 def finish(request: Any, response: Any) -> None:
     """Call the finishers of ``request``."""
     for finisher in _plain(request).__dict__.get(_FINISHERS, ()):

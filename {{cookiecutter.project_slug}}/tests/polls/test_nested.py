@@ -100,6 +100,12 @@ def test_the_root_lists_what_needs_no_parent(api, db):
     assert set(api.get("/api/").json()) >= {"questions", "choices"}
 
 
+def test_the_root_tells_people_what_it_lists(client, db):
+    page = client.get("/api/", headers={"Accept": "text/html"}).content.decode()
+    assert "<p>The resources of this API.</p>" in page
+    assert "<h1>Api Root</h1>" in page
+
+
 def test_the_browsable_pages_work(as_author, question, url):
     for path in (url, f"{url}{question.choices.first().pk}/"):
         response = as_author.get(path, headers={"accept": "text/html"})

@@ -4,7 +4,9 @@ import re
 
 import pytest
 from django.test import Client
+from django.urls import path
 
+from core.bindings.debugger import DebuggerView
 from polls.models import Choice, Question
 
 
@@ -130,6 +132,20 @@ def test_it_tells_its_script_what_is_switched_on(client, db, settings):
 
 def test_browsers_find_the_icon_where_they_look_for_it(client):
     assert client.get("/favicon.ico")["Location"] == "/static/polls/icon.svg"
+
+
+def links(client):
+    return set(re.findall(r'<a href="([^"]+)"', client.get("/").content.decode()))
+
+
+def test_it_leads_to_the_api_its_descriptions_and_the_debugger(client, db, serve):
+    from config.urls import urlpatterns
+
+    pages = {"/api/", "/api/docs/", "/api/asyncapi/docs/"}
+    assert links(client) >= pages
+    assert "/debugger/" not in links(client)  # there is none without DEBUG
+    serve([path("debugger/", DebuggerView.as_view(), name="debugger")], urlpatterns)
+    assert links(client) >= {*pages, "/debugger/"}
 
 
 def test_it_needs_nothing_from_another_host(client, question):

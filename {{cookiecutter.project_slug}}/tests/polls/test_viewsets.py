@@ -9,7 +9,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 from rest_framework.throttling import AnonRateThrottle
 
-from polls.models import Choice, Question
+from polls.models import Choice, ChoiceQuerySet, Question
 
 
 @pytest.fixture
@@ -186,6 +186,10 @@ class TestVoting:
         assert api.post(f"/api/choices/{choice.pk}/vote/").status_code == 404
         choice.refresh_from_db()
         assert choice.votes == 0
+
+    def test_a_vote_for_what_is_deleted_meanwhile_is_a_404(self, api, question, monkeypatch):
+        monkeypatch.setattr(ChoiceQuerySet, "vote", lambda choices: choices.delete()[0])
+        assert api.post(f"/api/choices/{question.choices.first().pk}/vote/").status_code == 404
 
     def test_looking_is_not_voting(self, api, question):
         assert api.get(f"/api/choices/{question.choices.first().pk}/vote/").status_code == 405

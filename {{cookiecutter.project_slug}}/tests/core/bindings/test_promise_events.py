@@ -339,7 +339,7 @@ class Group:
             assert told == {pk: each for pk, each in expected.items() if each in actions}
 
 
-async def play(author, staff, stranger, subjects, tracked, program):
+async def assert_that_each_hears_what_it_may_see(author, staff, stranger, subjects, tracked, program):
     await Question.objects.all().adelete()
     users = [AnonymousUser(), stranger, author, staff]
     async with AsyncExitStack() as stack:
@@ -386,4 +386,4 @@ def test_every_event_on_rows_one_may_see_and_none_on_others(
     author, staff, stranger, channel_layer, bindings_settings, subjects, tracked, program
 ):
     bindings_settings(MAX_TRACKED_IN_ALL=1_000_000 if tracked else 0)
-    async_to_sync(play)(author, staff, stranger, subjects, tracked, program)
+    async_to_sync(assert_that_each_hears_what_it_may_see)(author, staff, stranger, subjects, tracked, program)

@@ -194,17 +194,20 @@ def test_a_view_without_queryset_follows_the_tables_it_reads(api, use, transacti
     assert api.get("/cities/").json() == ["Moscow", "London"]
 
 
+def raw(sql, **options):
+    """A view that answers what ``sql`` gives."""
+
+    class View(APIView):
+        @cache_response(**options)
+        def get(self, request):
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return Response(cursor.fetchall())
+
+    return View.as_view()
+
+
 def test_sql_by_hand_is_followed_if_it_names_tables_and_else_not_kept(api, use, transactional_db):
-    def raw(sql, **options):
-        class View(APIView):
-            @cache_response(**options)
-            def get(self, request):
-                with connection.cursor() as cursor:
-                    cursor.execute(sql)
-                    return Response(cursor.fetchall())
-
-        return View.as_view()
-
     opaque = "SELECT 1 FROM (SELECT 2 AS x) AS y"
     use(known=raw("SELECT name FROM CACHING_APP_CITY"), opaque=raw(opaque), told=raw(opaque, tables=[City]))
     for url in ("/known/", "/told/"):
@@ -214,6 +217,37 @@ def test_sql_by_hand_is_followed_if_it_names_tables_and_else_not_kept(api, use, 
         assert not hit(api.get(url))
     api.get("/opaque/")
     assert not hit(api.get("/opaque/"))
+
+
+@pytest.fixture
+def build_city(transactional_db):
+    """Makes a city, which is counted by a function of the database named ``count_cities``."""
+    counted = [0]
+
+    def build():
+        City.objects.create(name="new")
+        counted[0] = City.objects.count()
+
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":  # within a statement the connection cannot be asked
+            connection.connection.create_function("count_cities", 0, lambda: counted[0])
+            yield build
+        else:
+            body = "LANGUAGE sql AS 'SELECT count(*) FROM caching_app_city'"
+            cursor.execute(f"CREATE FUNCTION count_cities() RETURNS bigint {body}")
+            yield build
+            cursor.execute("DROP FUNCTION count_cities()")
+
+
+def test_what_a_function_of_the_database_reads_is_followed_where_it_is_declared(api, use, build_city):
+    """The statement names another table, so that nothing shows that there is more to it."""
+    Book.objects.create(title="Emma")
+    use(cities=raw("SELECT title, count_cities() FROM caching_app_book", tables=[City]))
+    for count in range(3):
+        assert api.get("/cities/").json() == [["Emma", count]]
+        assert hit(api.get("/cities/"))
+        build_city()
+        assert api.get("/cities/").json() == [["Emma", count + 1]]
 
 
 def test_a_view_that_writes_is_run_each_time(api, use, transactional_db):

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
@@ -11,14 +12,14 @@ from django.middleware.csrf import get_token
 from django.test import Client
 from django.urls import path
 from django.utils import timezone, translation
-from rest_framework.authentication import TokenAuthentication
+from rest_framework.authentication import BaseAuthentication, TokenAuthentication
 from rest_framework.authtoken.models import Token
 from rest_framework.decorators import api_view, authentication_classes, permission_classes, renderer_classes
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
-from rest_framework.test import APIClient
+from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.throttling import AnonRateThrottle
 from rest_framework.versioning import QueryParameterVersioning, URLPathVersioning
 from rest_framework.views import APIView
@@ -92,6 +93,64 @@ def test_users_do_not_share_unless_the_view_says_so(api, use, author, stranger):
     api.force_authenticate(stranger)
     assert api.get("/mine/").json() == []
     assert hit(api.get("/same/"))
+
+
+class Grant:
+    """What some authentications give for ``request.auth``: an object of no further meaning."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+GRANTS = {
+    "a row": lambda name: City.objects.get(name=name),
+    "a text": str,
+    "a mapping": lambda name: {"scope": name},
+    "an object": Grant,
+}
+
+
+@pytest.mark.parametrize("who", ["somebody", "nobody"])
+@pytest.mark.parametrize("kind", GRANTS)
+def test_two_tokens_of_one_user_do_not_share(use, author, kind, who):
+    """One may open what the other does not."""
+
+    class Authentication(BaseAuthentication):
+        def authenticate(self, request):
+            name = request.META["HTTP_AUTHORIZATION"]
+            return author if who == "somebody" else AnonymousUser(), GRANTS[kind](name)
+
+    class View(APIView):
+        authentication_classes = (Authentication,)
+        permission_classes = (AllowAny,)
+
+        @cache_response()
+        def get(self, request):
+            return Response(request.META["HTTP_AUTHORIZATION"])
+
+    City.objects.bulk_create([City(name="read"), City(name="write")])
+    use(view=View.as_view())
+    for name, kept in (("read", False), ("write", False), ("read", True), ("write", True)):
+        response = APIClient().get("/view/", HTTP_AUTHORIZATION=name)
+        assert response.json() == name
+        assert hit(response) is kept
+
+
+def test_a_token_that_may_do_more_or_less_is_another_one_but_not_one_that_was_used(author):
+    """As with the user: the row as loaded."""
+    token = Token.objects.create(user=author)
+
+    def data():
+        request = APIView().initialize_request(APIRequestFactory().get("/"))
+        request.user, request.auth = author, token
+        return bits.CallerKeyBit().get_data(request=request)
+
+    before = data()
+    token.created = timezone.now()
+    assert data() == before
+    assert token.key not in str(before)
+    token.key = "another"
+    assert data() != before
 
 
 def test_who_loses_a_right_loses_what_was_kept_with_it(api, use, author):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from channels.layers import get_channel_layer
 
 from core.changes import doorbell, listening
 
@@ -39,6 +40,28 @@ class Deaf:
         self.entered.put_nowait("group_discard")
 
     joins = True
+
+
+async def test_who_is_a_member_no_longer_joins_again(monkeypatch, channel_layer):
+    """A layer forgets its members after a day, and when it restarts."""
+    monkeypatch.setattr(listening, "REJOIN_INTERVAL", 0.1)
+    layer, heard, joined = get_channel_layer(), [], asyncio.Queue()
+    add = layer.group_add
+
+    async def group_add(group, channel):
+        await add(group, channel)
+        joined.put_nowait(channel)
+
+    monkeypatch.setattr(layer, "group_add", group_add)
+    task = asyncio.create_task(listening.listen("toys", heard.append))
+    async with asyncio.timeout(PATIENCE):
+        channel = await joined.get()
+        await layer.group_discard("toys", channel)
+        while not heard:
+            await layer.group_send("toys", {"type": "toy"})
+            await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture

@@ -410,13 +410,18 @@ def test_a_304_on_a_cached_view_costs_what_a_hit_costs(api, tagged, book, django
     assert api.get("/both/", HTTP_IF_NONE_MATCH=tag).status_code == 200
 
 
-def test_tags_are_there_for_what_was_kept_without_them(api, tagged, book, settings):
-    settings.CORE = {"ETAGS": {"ENABLED": False}}
-    api.get("/both/")
-    settings.CORE = {}
-    response = api.get("/both/")
-    assert "Age" in response
-    assert response["ETag"] == tag_of(api, "/books/")
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_kept_has_a_tag_exactly_while_tags_are_on(api, tagged, book, settings, first):
+    """What was kept with tags is not given out without them, nor the other way round, whichever came first."""
+    for enabled in (first, not first, first):
+        settings.CORE = {"ETAGS": {"ENABLED": enabled}}
+        for path in ("", f"{book.pk}/"):
+            for response in [api.get(f"/both/{path}") for _ in range(3)]:
+                assert response.has_header("ETag") is enabled
+            assert "Age" in response
+            if enabled:
+                assert response["ETag"] == tag_of(api, f"/books/{path}")
+                assert api.get(f"/both/{path}", HTTP_IF_NONE_MATCH=response["ETag"]).status_code == 304
 
 
 def test_reading_costs_no_query_more_for_the_tag(api, tagged, book, django_assert_num_queries):

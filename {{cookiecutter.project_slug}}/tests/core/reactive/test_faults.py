@@ -140,6 +140,20 @@ def test_a_lost_message_is_made_good_without_another(world, question):
     assert live.items == live.fresh
 
 
+def test_what_a_full_layer_drops_reaches_everybody_all_the_same(world, question):
+    """One write concerns more lists than a layer holds messages (100), and nothing is written after it."""
+    page = world.page()
+    lives = [page.observe(CHOICES, votes__lte=number) for number in range(1, 121)]
+    vote()
+    assert world.workers[0].work() == 120
+    world.post = world.post[:100]
+    world.deliver()
+    assert sum(live.items[0]["votes"] == 0 for live in lives) == 20
+    world.processes[0].catch_up()
+    fresh = lives[0].fresh  # all of them list the same
+    assert all(live.items == fresh for live in lives)
+
+
 def test_messages_that_come_twice_or_in_another_order_do_no_harm(world, question):
     live = world.page().observe(CHOICES)
     for _ in range(3):

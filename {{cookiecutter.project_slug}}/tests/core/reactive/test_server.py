@@ -7,16 +7,29 @@ from contextlib import asynccontextmanager
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
-from channels.testing import WebsocketCommunicator
+from channels.routing import ChannelNameRouter, ProtocolTypeRouter, URLRouter
+from channels.testing import ApplicationCommunicator, WebsocketCommunicator
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.urls import re_path
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from core.changes import doorbell
 from core.models import Difference, Observer, Subscriber, Subscription
-from core.reactive import CHANNEL_WORKER_NOTIFY, consumers, delivery, hosting, publishing, store
+from core.reactive import (
+    CHANNEL_POLL_OBSERVER,
+    CHANNEL_WORKER_NOTIFY,
+    ClientConsumer,
+    PollObserversConsumer,
+    WorkerConsumer,
+    consumers,
+    delivery,
+    hosting,
+    publishing,
+    store,
+)
 from core.reactive.protocol import GROUP, NOTIFY
 from core.reactive.release import release
 from core.routing import websocket_urlpatterns, worker_channels
@@ -283,6 +296,35 @@ async def _run_worker():
         raise AssertionError("a worker has nobody to answer")
 
     await application({"type": "channel", "channel": CHANNEL_WORKER_NOTIFY}, queue.get, send)
+
+
+async def test_the_routing_of_the_original_document_serves_clients_and_workers(site, question, monkeypatch):
+    """As printed there, but for ``as_asgi()``, which Channels wants since."""
+    application = ProtocolTypeRouter(
+        {
+            "websocket": URLRouter([re_path(r"^ws/(?P<subscriber_id>.+)$", ClientConsumer.as_asgi())]),
+            "channel": ChannelNameRouter(
+                {
+                    CHANNEL_POLL_OBSERVER: PollObserversConsumer.as_asgi(),
+                    CHANNEL_WORKER_NOTIFY: WorkerConsumer.as_asgi(),
+                }
+            ),
+        }
+    )
+    async with site():
+        ws = WebsocketCommunicator(application, "/ws/me", headers=[(b"host", b"testserver")])
+        assert (await ws.connect(timeout=PATIENCE))[0]
+        await observe("me")
+        await vote()
+        assert (await told(ws))["item"]["votes"] == 1
+        await ws.disconnect()
+    for channel in ("core.reactive.worker", "core.reactive.poll_observer"):
+        wanted = asyncio.Event()
+        monkeypatch.setattr(consumers.host, "want", wanted.set)
+        worker = ApplicationCommunicator(application, {"type": "channel", "channel": channel})
+        await worker.send_input({"type": NOTIFY})
+        await asyncio.wait_for(wanted.wait(), PATIENCE)
+        worker.stop()
 
 
 async def test_many_subscribers_of_one_question_are_one_evaluation(site, question):
