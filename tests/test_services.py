@@ -1,11 +1,16 @@
 """A generated project on Redis, as its users run it."""
 
+import json
 import os
+import shutil
 import uuid
 
 import httpx
 import pytest
 from harness import PYTHON, Server, free_port, run
+from redis import Redis as Client
+from test_changes_processes import Redis
+from websockets.sync.client import connect
 
 from scripts.generate import generate
 
@@ -58,3 +63,39 @@ def test_a_command_that_writes_at_its_very_end_ends_without_a_complaint(site):
     assert done.returncode == 0
     assert "ERROR" not in done.stderr
     assert "fails" not in done.stderr
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """A Redis of our own, to which nobody else connects."""
+    if not shutil.which("redis-server"):
+        pytest.skip("there is no redis-server")
+    server = Redis(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_neither_a_request_nor_a_message_on_a_socket_makes_a_connection_to_redis(site, redis):
+    """Over ASGI each request has a context of its own, for which Django makes a cache of its own."""
+    port = free_port()
+    command = ("-m", "daphne", "--port", port, "config.asgi:application")
+    asked = json.dumps({"stream": "questions", "payload": {"action": "list"}})
+    with (
+        Server(PYTHON, *command, cwd=site, port=port, REDIS_URL=f"redis://127.0.0.1:{redis.port}/0") as server,
+        Client(port=redis.port) as observer,
+        httpx.Client(base_url=server.wait().url) as client,
+        connect(f"ws://127.0.0.1:{port}/ws/", proxy=None) as ws,
+    ):
+
+        def work():
+            before = observer.info("stats")["total_connections_received"]
+            for _ in range(20):
+                assert client.get("/api/questions/").status_code == 200
+                ws.send(asked)
+                assert json.loads(ws.recv(60))["payload"]["response_status"] == 200
+            return observer.info("stats")["total_connections_received"] - before
+
+        work()  # the first of each kind makes those that are kept
+        assert work() < 5
+    assert "Traceback" not in server.output

@@ -194,6 +194,7 @@ if REDIS_URL:
             "KEY_PREFIX": REDIS_PREFIX,
             "OPTIONS": {
                 "serializer": "core.serialization.JSONCacheSerializer",
+                "pool_class": "core.pooling.ProcessPool",
                 "socket_connect_timeout": 2,  # seconds
                 "socket_timeout": 2,
             },

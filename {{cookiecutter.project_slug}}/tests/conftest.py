@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from core.bindings.demultiplexer import workers
 from core.bindings.dispatcher import dispatcher
 from core.changes import doorbell
+from core.outage import guard
 from tests.threads import close_caches
 
 # How long an example takes says more of the machine than of the code.
@@ -36,6 +37,7 @@ def _own_cache(settings):
         for alias, options in settings.CACHES.items()
     }
     yield
+    guard.recovered()  # of what the test had fail
     close_caches()
     SyncToAsync.single_thread_executor.submit(close_caches).result()  # where asynchronous tests use the ORM
 

@@ -158,6 +158,7 @@ def test_with_redis_both_use_it_without_pickle_and_with_room_between_the_timeout
     url = "redis://127.0.0.1:6379/3"
     caches, layers = settings("CACHES", "CHANNEL_LAYERS", SECRET_KEY=KEY, REDIS_URL=url, REDIS_PREFIX="shop")
     assert caches["default"]["OPTIONS"]["serializer"] == "core.serialization.JSONCacheSerializer"
+    assert caches["default"]["OPTIONS"]["pool_class"] == "core.pooling.ProcessPool"
     assert caches["default"]["KEY_PREFIX"] == "shop"
     (host,) = layers["default"]["CONFIG"]["hosts"]
     assert host["address"] == url
