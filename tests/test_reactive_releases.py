@@ -104,7 +104,6 @@ def assert_agreed(release, client, text):
 
 @pytest.mark.services
 def test_clients_of_two_releases_hold_what_their_own_server_answers(site, tmp_path):  # noqa: F811
-    site.environment["CORE_CACHING_ENABLED"] = "false"  # the two share a cache, where an answer of the other may lie
     seed(site)
     old, new = Release(site, TEMPLATE), Release(site, tmp_path / "new")
     renewed(new.folder)

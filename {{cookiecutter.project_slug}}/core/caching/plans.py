@@ -23,6 +23,7 @@ from core.keys.functions import (
     shared_cache_key_func,
 )
 from core.keys.passing import has_finishers
+from core.release import release
 
 PREFIX = "core.answer"
 UNSAID: Any = object()
@@ -177,8 +178,11 @@ def _keeps_errors(said: bool | None) -> bool:
 
 
 def _safe(key: object) -> str:
-    """Return the name of an entry: what a function of somebody's own returns may not do for a cache's key."""
+    """Return the name of an entry: what a function of somebody's own returns may not do for a cache's key.
+
+    It names the code as well, so that after a change of a view nobody is given what the old one answered.
+    """
     text = str(key)
     if len(text) > 64 or not text.isascii() or not text.isalnum():
         text = hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-    return f"{PREFIX}:{text}"
+    return f"{PREFIX}:{release()}:{text}"

@@ -22,8 +22,8 @@ from core.conf import core_settings
 from core.reactive import store
 from core.reactive.evaluating import run as evaluate
 from core.reactive.protocol import CHANNEL_POLL_OBSERVER, CHANNEL_WORKER_NOTIFY, NOTIFY
-from core.reactive.release import release
 from core.reactive.worker import Claim, Worker
+from core.release import release
 
 logger = logging.getLogger(__name__)
 

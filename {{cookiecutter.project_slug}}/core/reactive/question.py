@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from core.callers import Caller
 from core.reactive.protocol import OBSERVE, SINCE
-from core.reactive.release import release
+from core.release import release
 
 
 @dataclass(frozen=True, slots=True)

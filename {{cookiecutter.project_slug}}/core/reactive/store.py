@@ -25,7 +25,7 @@ from core.reactive.differences import Item, Snapshot, difference
 from core.reactive.owners import Owner
 from core.reactive.protocol import difference_messages, joined
 from core.reactive.question import Question
-from core.reactive.release import release
+from core.release import release
 
 LEASE: Final = 15.0
 """Seconds after which a worker that has not renewed its lease counts as dead."""

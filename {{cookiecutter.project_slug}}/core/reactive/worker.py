@@ -31,7 +31,7 @@ from core.reactive import store
 from core.reactive.coverage import coverage, covers, reaches
 from core.reactive.evaluating import reload, run
 from core.reactive.matching import Index, Profile
-from core.reactive.release import release
+from core.release import release
 from core.users import users_changed
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView as PlainAPIView
 
 from core import versions
-from core.caching import answers, cache_response
+from core.caching import answers, cache_response, plans
 from core.changes import record_change
 from tests.caching_app.api import CachedBooks
 from tests.caching_app.models import Book, City, Review
@@ -327,3 +327,14 @@ def test_off_means_that_views_just_run(api, cached_books, shelf, settings):
         assert not hit(response)
         assert "Cache-Control" not in response
         assert response.data
+
+
+def test_an_answer_of_other_code_is_not_given(api, cached_books, shelf, monkeypatch):
+    """As after a new version of the site was rolled out, on the cache that the old one has filled."""
+    api.get("/books/")
+    assert hit(api.get("/books/"))
+    monkeypatch.setattr(plans, "release", lambda: "other")
+    assert not hit(api.get("/books/"))
+    assert hit(api.get("/books/"))
+    monkeypatch.undo()
+    assert hit(api.get("/books/"))

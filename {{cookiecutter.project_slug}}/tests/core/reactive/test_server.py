@@ -31,7 +31,7 @@ from core.reactive import (
     store,
 )
 from core.reactive.protocol import GROUP, NOTIFY
-from core.reactive.release import release
+from core.release import release
 from core.routing import websocket_urlpatterns, worker_channels
 from core.sockets import CloseCode, websocket_application
 from polls.models import Choice

@@ -4,9 +4,9 @@ import pytest
 
 from core.models import Observer
 from core.reactive import question as asking
-from core.reactive import release as releases
 from core.reactive import store
 from core.reactive.worker import Worker
+from core.release import release
 from polls.models import Choice
 
 CHOICES = "/api/choices/"
@@ -32,7 +32,7 @@ def test_what_servers_of_other_code_are_asked_is_another_observer(world, questio
     serving("new")
     new = world.page().observe(CHOICES)
     assert live.observer != new.observer
-    assert set(Observer.objects.values_list("release", flat=True)) == {releases.release(), "new"}
+    assert set(Observer.objects.values_list("release", flat=True)) == {release(), "new"}
 
 
 def test_a_worker_evaluates_what_servers_of_its_own_code_were_asked(world, question, serving):
@@ -77,27 +77,3 @@ def test_a_question_that_a_worker_does_not_know_is_not_revoked_by_it(world, ques
     monkeypatch.setattr(world.workers[0], "_look_after_others_at", 0.0)
     world.work()
     assert live.ended == "reload"
-
-
-def test_a_release_is_what_the_files_of_the_site_say(tmp_path, monkeypatch):
-    def said():
-        return releases.release.__wrapped__()
-
-    monkeypatch.setattr(releases, "_folders", lambda: {tmp_path})
-    (tmp_path / "views.py").write_text("page_size = 1")
-    first = said()
-    assert said() == first
-    (tmp_path / "notes.txt").write_text("no code")
-    installed = tmp_path / "lib/site-packages"
-    installed.mkdir(parents=True)
-    (installed / "library.py").write_text("")
-    assert said() == first
-    (tmp_path / "views.py").write_text("page_size = 2")
-    second = said()
-    assert second != first
-    (tmp_path / "views.py").rename(tmp_path / "pages.py")
-    assert said() not in {first, second}
-
-
-def test_the_code_of_the_site_is_that_of_its_applications_and_what_is_beside_its_urls():
-    assert {"core", "polls", "config"} <= {folder.name for folder in releases._folders()}

@@ -1,0 +1,30 @@
+"""A name for the code that a process runs."""
+
+from core import release
+
+
+def test_a_release_is_what_the_files_of_the_site_say(tmp_path, monkeypatch):
+    def said():
+        return release.release.__wrapped__()
+
+    monkeypatch.setattr(release, "_folders", lambda: {tmp_path})
+    (tmp_path / "views.py").write_text("page_size = 1")
+    first = said()
+    assert said() == first
+    (tmp_path / "notes.txt").write_text("no code")
+    installed = tmp_path / "lib/site-packages"
+    installed.mkdir(parents=True)
+    (installed / "library.py").write_text("")
+    assert said() == first
+    (tmp_path / "views.py").write_text("page_size = 2")
+    second = said()
+    assert second != first
+    (tmp_path / "views.py").rename(tmp_path / "pages.py")
+    third = said()
+    assert third not in {first, second}
+    (tmp_path / "page.html").write_text("")
+    assert said() not in {first, second, third}
+
+
+def test_the_code_of_the_site_is_that_of_its_applications_and_what_is_beside_its_urls():
+    assert {"core", "polls", "config"} <= {folder.name for folder in release._folders()}
