@@ -2,6 +2,16 @@
 
 from stage import PATIENCE, SCREENSHOTS, until
 
+# The pixels that a drop-down has left beside what is chosen and its arrow.
+ROOM = """(select) => {
+    const shown = document.querySelector(select);
+    const style = getComputedStyle(shown);
+    const context = document.createElement("canvas").getContext("2d");
+    context.font = style.font;
+    const text = context.measureText(shown.value).width;
+    return shown.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 16 - text;
+}"""
+
 
 def choose(page, stream, action, data="{}", pk=None):
     page.select_option("#stream", stream)
@@ -41,4 +51,6 @@ def test_what_it_looks_like_is_kept(site, windows):
         choose(page, "questions", "list")
         page.locator("#replies li .tag", has_text="200").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(ROOM, "#stream") >= 0
+        assert page.evaluate(ROOM, "#action") >= 0
         page.screenshot(path=SCREENSHOTS / f"debugger-{name}.png")
