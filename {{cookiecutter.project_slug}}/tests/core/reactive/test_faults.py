@@ -274,9 +274,8 @@ def messages_of(live):
 
 def test_a_socket_that_has_missed_more_than_it_may_be_sent_at_once_is_told_to_ask_again(world, question, settings):
     """Or it would be closed for being sent too much, each time that it comes back."""
-    lists = [CHOICES, "/api/choices/?ordering=-id"]
-    lives = [page.observe(url) for page in [world.page()] for url in lists]
-    page = lives[0].page
+    page = world.page()
+    lives = [page.observe(CHOICES), page.observe(CHOICES, ordering="-id")]
     page.disconnect()
     for _ in range(3):
         vote()
