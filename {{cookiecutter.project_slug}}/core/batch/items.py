@@ -14,9 +14,9 @@ from core.batch.references import BadReferenceError, Text, count_references, rea
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
-KEYS = frozenset(
-    ["method", "relative_url", "name", "headers", "body", "depends_on", "omit_response_on_success", "attached_files"]
-)
+KEYS = ("method", "relative_url", "name", "headers", "body", "depends_on", "omit_response_on_success", "attached_files")
+"""The keys of an item."""
+BATCH_KEYS = ("batch", "atomic", "ordered")
 MAX_NAME_LENGTH = 128
 
 Errors = dict[str, list[str]]
@@ -92,8 +92,9 @@ def read_batch(raw: Any, rules: Rules) -> Batch:
     """Return the batch that ``raw``, the decoded body of the request, describes. Raises ``BatchError``."""
     if not isinstance(raw, Mapping):
         raise BatchError({"non_field_errors": ["A batch is an object with the key 'batch'."]})
-    if unknown := sorted(set(raw) - {"batch", "atomic", "ordered"}, key=str):
-        raise BatchError({str(key): ["A batch has no such key."] for key in unknown})
+    if unknown := sorted(set(raw) - set(BATCH_KEYS), key=str):
+        says = f"A batch has no such key. The keys are: {', '.join(BATCH_KEYS)}."
+        raise BatchError({str(key): [says] for key in unknown})
     flags = {"atomic": raw.get("atomic", False), "ordered": raw.get("ordered", True)}
     if wrong := {key: ["Write true or false."] for key, value in flags.items() if not isinstance(value, bool)}:
         raise BatchError(wrong)
@@ -186,7 +187,7 @@ class _Reader:
             return None
         for key in self.raw:
             if key not in KEYS:
-                self.errors[str(key)] = ["An item has no such key."]
+                self.errors[str(key)] = [f"An item has no such key. The keys are: {', '.join(KEYS)}."]
         set_headers = self._headers()
         files = self._files()
         url, target = self._url()

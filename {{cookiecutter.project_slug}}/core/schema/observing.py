@@ -8,15 +8,14 @@ from core.conf import core_settings
 
 MARK = "observable"
 """The attribute of a method that can be observed."""
-_SUBSCRIBER = "5f0d3c1b7a9e4f60a1b2c3d4e5f60718"
 _PARAMETERS: list[dict[str, Any]] = [
     {
         "in": "query",
         "name": "observe",
         "schema": {"type": "string"},
+        # No example: pages to try the API out would send it, and a subscriber belongs to who sends it first.
         "description": "Follow the answer: differences come on the socket `/ws/{subscriber}`. A random id of the "
-        "caller's own, such as 128 bits in hex.",
-        "example": _SUBSCRIBER,
+        "caller's own, of 1 to 100 letters, digits, `.`, `_`, `~` and `-`: 128 bits in hex, say.",
     },
     {
         "in": "query",

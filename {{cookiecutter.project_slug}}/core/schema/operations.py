@@ -8,6 +8,7 @@ from drf_spectacular import openapi
 from drf_spectacular.plumbing import build_parameter_type, follow_model_field_lookup, get_view_model
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.filters import OrderingFilter
+from rest_framework.permissions import SAFE_METHODS, AllowAny, DjangoModelPermissions, IsAuthenticatedOrReadOnly
 from rest_framework.schemas.utils import get_pk_description
 from rest_framework.serializers import ModelSerializer
 
@@ -76,9 +77,21 @@ class AutoSchema(openapi.AutoSchema):
         name = core_settings.BULK.DEFAULT_BULK_OPERATION_HEADER_NAME
         if name is None or self._bulk_action() not in _OF_LISTS:
             return declared
-        described = {"type": "string", "enum": ["true", "dry-run"]}
+        # Pages to try the API out take the default, or else the first: that must not be the one that writes.
+        described = {"type": "string", "enum": ["dry-run", "true"], "default": "dry-run"}
         says = "Says that the whole list is meant; `dry-run` touches nothing and answers with the number of rows."
         return [*declared, OpenApiParameter(name, described, OpenApiParameter.HEADER, required=True, description=says)]
+
+    def get_auth(self) -> list[Any]:
+        """Return the ways to say who one is; ``{}``, nothing, among them where nobody has to.
+
+        Told from DRF's own permissions. Any other one, a composed one too, counts as asking who the caller is.
+        """
+        ways: list[Any] = super().get_auth()
+        view: Any = self.view
+        if ways and {} not in ways and all(_lets_anyone(each, self.method) for each in view.get_permissions()):
+            ways.append({})
+        return ways
 
     def get_filter_backends(self) -> list[Any]:
         """Return what narrows the list: of a bulk operation the same, without ordering."""
@@ -170,6 +183,18 @@ _COUNTED = {
     "content": {"application/json": {"schema": {"type": "object", "properties": {"rows": {"type": "integer"}}}}}
 }
 _ROWS = {"X-Bulk-Rows": {"schema": {"type": "integer"}, "description": "The number of rows touched."}}
+
+
+def _lets_anyone(permission: Any, method: str) -> bool:
+    """Tell whether ``permission`` is one of DRF's that lets callers who are not known use ``method``."""
+    match type(permission).has_permission:
+        case AllowAny.has_permission:
+            return True
+        case IsAuthenticatedOrReadOnly.has_permission:
+            return method in SAFE_METHODS
+        case DjangoModelPermissions.has_permission:
+            return not permission.authenticated_users_only and not permission.perms_map.get(method, True)
+    return False
 
 
 def _allow_lists(described: Any, key: str | None = None) -> None:

@@ -122,6 +122,16 @@ def test_a_batch_that_is_none_is_refused(raw, key):
     assert list(raised.value.errors) == [key]
 
 
+def test_what_is_no_key_is_answered_with_the_keys_that_there_are():
+    says = "A batch has no such key. The keys are: batch, atomic, ordered."
+    assert refused(item(), order=True) == {"order": [says]}
+    says = (
+        "An item has no such key. The keys are: method, relative_url, name, headers, body, depends_on, "
+        "omit_response_on_success, attached_files."
+    )
+    assert refused(item(dependson="b"))["batch"] == [{"dependson": [says]}]
+
+
 def test_an_empty_batch_is_one():
     assert read().items == ()
 

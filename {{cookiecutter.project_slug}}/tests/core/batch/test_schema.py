@@ -34,7 +34,7 @@ def test_every_key_of_an_item_is_described(schema):
     for key, alternatives in {"depends_on": ["string", "array"], "attached_files": ["array", "object"]}.items():
         one_of = described["BatchItemRequest"]["properties"][key]["oneOf"]
         assert [each["type"] for each in one_of] == alternatives
-    assert set(described["BatchItemRequest"]["properties"]) == KEYS
+    assert set(described["BatchItemRequest"]["properties"]) == set(KEYS)
     assert set(described["BatchItemRequest"]["required"]) == {"method", "relative_url"}
     assert set(described["MethodEnum"]["enum"]) == METHODS
 

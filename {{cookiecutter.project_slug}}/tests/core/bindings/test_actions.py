@@ -119,6 +119,8 @@ class TestExample:
             reply = await ws.request("choices", "list", {"question": 0})
             assert reply["response_status"] == 400
             assert list(reply["errors"][0]) == ["question"]
+            assert len(await texts({"publishd": False})) == 2
+            assert len(await texts({"published": "perhaps"})) == 2
 
     async def test_pages_are_numbered_and_bounded_as_in_rest(self, author):
         await Question.objects.abulk_create(Question(question_text=str(number)) for number in range(230))
@@ -153,7 +155,7 @@ class TestExample:
             assert reply["response_status"] == 400
             assert reply["errors"][0].startswith(sentence)
 
-    @pytest.mark.parametrize("pk", ["x", "", "1/2", 10**30, -1, "\x00", "1 or 1=1"])
+    @pytest.mark.parametrize("pk", ["x", "", "1/2", 10**30, -1, "\x00", "1 or 1=1", [1]])
     async def test_a_key_that_is_none_finds_nothing(self, question, pk):
         async with socket() as ws:
             assert (await ws.request("questions", "retrieve", pk=pk))["response_status"] == 404

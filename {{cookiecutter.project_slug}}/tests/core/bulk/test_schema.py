@@ -27,7 +27,8 @@ def test_the_verbs_of_the_list_have_names_of_their_own_and_the_header(method, na
     assert one[method]["operationId"] == name.removesuffix("_bulk")
     (parameter,) = (each for each in many[method]["parameters"] if each["in"] == "header")
     assert (parameter["name"], parameter["required"]) == ("X-BULK-OPERATION", True)
-    assert parameter["schema"]["enum"] == ["true", "dry-run"]
+    assert parameter["schema"]["enum"] == ["dry-run", "true"]
+    assert parameter["schema"]["default"] == "dry-run"
     assert {"200", "204", "400", "409", "415"} - {"415" if method == "delete" else None} <= set(
         many[method]["responses"]
     )

@@ -1,9 +1,19 @@
 """What descriptions say of refusals, tags and live queries."""
 
+from typing import ClassVar
+
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import TokenAuthentication
 from rest_framework.decorators import action
+from rest_framework.permissions import (
+    AllowAny,
+    DjangoModelPermissions,
+    DjangoModelPermissionsOrAnonReadOnly,
+    IsAuthenticated,
+    IsAuthenticatedOrReadOnly,
+)
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ModelViewSet
@@ -54,6 +64,43 @@ def test_who_is_asked_for_nothing_is_refused_nothing():
 
     many, _, _ = described(Open)
     assert set(many["post"]["responses"]) == {"201", "400", "415"}
+
+
+class Asking(DjangoModelPermissionsOrAnonReadOnly):
+    def has_permission(self, request, view):
+        return request.user.is_staff
+
+
+class Reading(DjangoModelPermissionsOrAnonReadOnly):
+    perms_map: ClassVar = {
+        **DjangoModelPermissionsOrAnonReadOnly.perms_map,
+        "GET": ["%(app_label)s.view_%(model_name)s"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("permissions", "open_to_anyone"),
+    [
+        ((), {"get", "post"}),
+        ((AllowAny,), {"get", "post"}),
+        ((DjangoModelPermissionsOrAnonReadOnly,), {"get"}),
+        ((IsAuthenticatedOrReadOnly, DjangoModelPermissionsOrAnonReadOnly), {"get"}),
+        ((IsAuthenticatedOrReadOnly,), {"get"}),
+        ((DjangoModelPermissionsOrAnonReadOnly, IsAuthenticated), set()),
+        ((DjangoModelPermissions,), set()),
+        ((Asking,), set()),
+        ((Reading,), set()),
+    ],
+)
+def test_credentials_are_optional_where_nobody_has_to_be_known(permissions, open_to_anyone):
+    class Guarded(Regions):
+        authentication_classes = (TokenAuthentication,)
+        permission_classes = permissions
+
+    many, _, _ = described(Guarded)
+    for method in ("get", "post"):
+        ways = many[method]["security"]
+        assert ways == [{"tokenAuth": []}, *([{}] if method in open_to_anyone else [])], method
 
 
 def summaries(path):
@@ -163,6 +210,14 @@ def test_a_live_query_is_described_next_to_the_plain_answer(observed):
     assert live["required"] == ["observer", "primary_key", "seq"]
     assert live["properties"]["items"]["items"] == {"$ref": "#/components/schemas/Region"}
     assert "observe" not in {each["name"] for each in many["post"].get("parameters", ())}
+
+
+def test_no_subscriber_is_suggested_that_would_belong_to_who_tries_it_first(observed):
+    many, _, _ = described(observed)
+    (parameter,) = (each for each in many["get"]["parameters"] if each["name"] == "observe")
+    assert not {"example", "examples"} & set(parameter)
+    assert "default" not in parameter["schema"]
+    assert "1 to 100 letters" in parameter["description"]
 
 
 def test_with_live_queries_off_they_are_not_described(observed, settings):
