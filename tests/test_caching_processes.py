@@ -13,13 +13,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from test_changes_processes import (  # noqa: F401 - fixtures
-    PROMISED,
-    embedded,
-    grown,
-    rows_of,
-    wait_for,
-)
+from processes import PROMISED, rows_of, wait_for
 
 VOTES = 40
 """Votes of each writer, counted in the row they all read."""
@@ -86,7 +80,7 @@ def votes_at(url):
     return ask(f"{url}/api/choices/1/")[2]["votes"]
 
 
-def test_a_server_without_services_shows_what_a_shell_wrote_within_two_seconds(embedded):  # noqa: F811
+def test_a_server_without_services_shows_what_a_shell_wrote_within_two_seconds(embedded):
     """Also what a process wrote that was killed after its commit."""
     seeded(embedded)
     _, url = embedded.serve("server")
@@ -102,7 +96,7 @@ def test_a_server_without_services_shows_what_a_shell_wrote_within_two_seconds(e
 
 
 @pytest.mark.services
-def test_two_servers_never_show_what_was_before_an_answered_write(grown):  # noqa: C901, F811, PLR0915 - starting servers is dear
+def test_two_servers_never_show_what_was_before_an_answered_write(grown):  # noqa: C901, PLR0915 - starting servers is dear
     """Writers on both servers and in a shell, readers on both; one tag, eight writers; a killed process; no Redis."""
     token = seeded(grown)
     urls = [grown.serve(name)[1] for name in ("one", "two")]

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from test_changes_processes import grown_site
+from processes import grown_site
 from websockets.sync.client import connect
 
 pytestmark = pytest.mark.services

@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_changes_processes import HOST, PATIENCE, Redis, Site, answers, free_port, wait_for
-from test_reactive_processes import (
+from harness import free_port
+from live_clients import (
     SETTINGS,
     WORKER,
     WRITER,
@@ -33,6 +33,7 @@ from test_reactive_processes import (
     seed,
     voting,
 )
+from processes import HOST, PATIENCE, Redis, Site, answers, wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

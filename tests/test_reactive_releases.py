@@ -11,8 +11,9 @@ import textwrap
 import time
 
 import pytest
-from test_changes_processes import HOST, PATIENCE, TEMPLATE, answers, free_port, grown, wait_for  # noqa: F401 - a fixture
-from test_reactive_processes import Client, fresh, seed, site  # noqa: F401 - a fixture among them
+from harness import TEMPLATE, free_port
+from live_clients import Client, fresh, seed
+from processes import HOST, PATIENCE, answers, wait_for
 
 CHANGES = (
     (
@@ -40,7 +41,7 @@ WRITE = """
 class Release:
     """One version of the code, whose processes share the site's database, Redis and settings."""
 
-    def __init__(self, site, folder):  # noqa: F811
+    def __init__(self, site, folder):
         self.site = site
         self.folder = folder
         self.servers = {}
@@ -55,7 +56,9 @@ class Release:
 
     def serve(self):
         port = free_port()
-        process = self.start("-m", "daphne", "-b", HOST, "-p", str(port), "toy_asgi:application")
+        process = self.start(
+            "-m", "daphne", "-b", HOST, "-p", str(port), "--access-log", os.devnull, "toy_asgi:application"
+        )
         wait_for(lambda: answers(f"http://{HOST}:{port}/healthz"), PATIENCE)
         self.servers[port] = process
 
@@ -103,9 +106,9 @@ def assert_agreed(release, client, text):
 
 
 @pytest.mark.services
-def test_clients_of_two_releases_hold_what_their_own_server_answers(site, tmp_path):  # noqa: F811
-    seed(site)
-    old, new = Release(site, TEMPLATE), Release(site, tmp_path / "new")
+def test_clients_of_two_releases_hold_what_their_own_server_answers(live_site, tmp_path):
+    seed(live_site)
+    old, new = Release(live_site, TEMPLATE), Release(live_site, tmp_path / "new")
     renewed(new.folder)
     old.serve()
     old_worker = old.work()

@@ -8,8 +8,8 @@ import uuid
 import httpx
 import pytest
 from harness import PYTHON, Server, free_port, run
+from processes import Redis
 from redis import Redis as Client
-from test_changes_processes import Redis
 from websockets.sync.client import connect
 
 from scripts.generate import generate

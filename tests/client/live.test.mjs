@@ -287,6 +287,21 @@ test("a list that asks for patience gets it", async () => {
   live.close();
 });
 
+test("no request for patience is longer than an hour, or taken for none", async () => {
+  const site = new FakeSite([row(1)]);
+  let asked = 0;
+  site.onGet = () => (++asked === 1 ? { status: 503, body: {}, headers: { "Retry-After": "9999999" } } : null);
+  const waits = mock.method(globalThis, "setTimeout");
+  const { live, latest } = await follow(site);
+  assert.equal(Math.max(...waits.mock.calls.map(({ arguments: [, wait] }) => wait)), 3_600_000);
+  assert.equal(asked, 1);
+  waits.mock.restore();
+  mock.timers.tick(3_600_000);
+  await pass(2000);
+  assert.deepEqual(latest(), [row(1)]);
+  live.close();
+});
+
 test("a list that is refused rejects, with what the server says", async () => {
   const site = new FakeSite();
   site.onGet = () => ({ status: 403, body: { detail: "Not yours." } });
@@ -487,6 +502,69 @@ test("two queries share a socket, and the last to leave tells the server", async
   live.close();
 });
 
+test("queries that are aborted before their first answer are unsubscribed once it has come", async () => {
+  const site = new FakeSite([row(1)]);
+  const { live, latest } = await follow(site);
+  const answers = [];
+  site.onGet = ({ method }) => (method === "POST" ? { status: 200 } : new Promise((done) => answers.push(done)));
+  const aborts = [1, 2, 3, 4, 5].map((number) => {
+    const abort = new AbortController();
+    live.query(`/api/rows/?search=${number}`, assert.fail, { signal: abort.signal }).catch(() => {});
+    return abort;
+  });
+  await turns();
+  for (const abort of aborts) abort.abort();
+  assert.equal(live.state, "live");
+  answers.forEach((answer, place) => answer({ observer: `search-${place}`, primary_key: "id", seq: 0, items: [] }));
+  await turns();
+  const left = site.requests.filter(({ method }) => method === "POST").map(({ query }) => query.get("observer"));
+  assert.deepEqual(left.sort(), ["search-0", "search-1", "search-2", "search-3", "search-4"]);
+  site.change([row(1), row(2)], [{ msg: "added", order: 1, item: row(2) }]);
+  assert.deepEqual(latest(), [row(1), row(2)]);
+  live.close();
+});
+
+test("a list that was left and is asked for again is not unsubscribed under whoever asks", async () => {
+  const site = new FakeSite([row(1)]);
+  const { live, latest } = await follow(site, { url: "/api/others/" });
+  const answers = [];
+  site.onGet = ({ method }) => (method === "POST" ? { status: 200 } : new Promise((done) => answers.push(done)));
+  const abort = new AbortController();
+  live.query("/api/rows/", assert.fail, { signal: abort.signal }).catch(() => {});
+  await turns();
+  abort.abort();
+  const shown = [];
+  const again = live.query("/api/rows/", (items) => shown.push(items));
+  await turns();
+  const list = { observer: "shared", primary_key: "id", seq: 0, items: [row(7)] };
+  for (const answer of answers) {
+    answer(list);
+    await turns();
+  }
+  const left = () => site.requests.filter(({ method }) => method === "POST").map(({ query }) => query.get("observer"));
+  assert.deepEqual([shown, left()], [[[row(7)]], []]);
+  (await again).close();
+  await turns();
+  assert.deepEqual(left(), ["shared"]);
+  assert.deepEqual(latest(), [row(1)]);
+  live.close();
+});
+
+test("what is closed listens to its signal no longer", async () => {
+  const site = new FakeSite([row(1)]);
+  const live = connect("http://site/", site.options);
+  const { signal } = new AbortController();
+  const listening = new Set();
+  mock.method(signal, "addEventListener", (name, listener) => listening.add(listener));
+  mock.method(signal, "removeEventListener", (name, listener) => listening.delete(listener));
+  const query = live.query("/api/rows/", () => {}, { signal });
+  await turns();
+  assert.equal(listening.size, 1);
+  (await query).close();
+  assert.equal(listening.size, 0);
+  live.close();
+});
+
 test("an aborted query ends", async () => {
   const site = new FakeSite([row(1)]);
   const live = connect("http://site/", site.options);
@@ -611,6 +689,52 @@ test("events reach those who listen, and subscriptions outlive a restart", async
   site.start();
   await pass(20_000);
   assert.equal(site.socket("resources").sent.filter(({ payload }) => payload).length, 0);
+  live.close();
+});
+
+test("a subscription that is ended while the site is away stays ended", async () => {
+  const site = new FakeSite();
+  const live = connect("http://site/", site.options);
+  const subscribed = live.stream("rows").subscribe("update");
+  await turns();
+  await subscribed;
+  site.stop();
+  const ended = live.stream("rows").unsubscribe("update");
+  site.start();
+  await pass(2000);
+  await ended;
+  const asked = () => site.socket("resources").sent.flatMap(({ payload }) => payload?.action ?? []);
+  assert.deepEqual(asked(), ["unsubscribe"]);
+  site.stop();
+  site.start();
+  await pass(20_000);
+  assert.deepEqual(asked(), []);
+  live.close();
+});
+
+test("a subscription is renewed unless what was asked last is that it ends", async () => {
+  const site = new FakeSite();
+  const live = connect("http://site/", site.options);
+  const stream = live.stream("rows");
+  site.onAction = ({ payload }) => (payload.action === "unsubscribe" ? "silence" : null);
+  const subscribed = stream.subscribe("update");
+  const ended = stream.unsubscribe("update");
+  await turns();
+  await subscribed;
+  site.stop();
+  site.start();
+  await pass(2000);
+  const asked = () => site.socket("resources").sent.flatMap(({ payload }) => payload?.action ?? []);
+  assert.deepEqual(asked(), ["unsubscribe"]);
+  const again = stream.subscribe("update");
+  await turns();
+  await again;
+  site.onAction = null;
+  site.stop();
+  site.start();
+  await pass(2000);
+  await ended;
+  assert.deepEqual(asked(), ["unsubscribe", "subscribe"]);
   live.close();
 });
 

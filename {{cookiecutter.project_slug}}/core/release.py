@@ -1,6 +1,7 @@
 """Which code this process runs. While a new one is rolled out, processes of both are there."""
 
 import hashlib
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -20,15 +21,17 @@ _CODE: Final = frozenset({".py", ".html"})
 def release() -> str:
     """Return a digest of the site's own code, and of the versions of the frameworks: equal code, equal answers.
 
-    It is worked out once. A process that can asks as it starts, for later other files may lie there.
+    It is worked out once: servers and workers ask as they start, for later other files may lie there.
     """
     digest = hashlib.blake2b(" ".join(map(version, _FRAMEWORKS)).encode(), digest_size=16)
     for folder in sorted(_folders()):
-        for file in sorted(folder.rglob("*")):
+        for file in sorted(folder.rglob("[!.]*")):  # without the locks that editors leave beside a file
             if file.suffix not in _CODE or _INSTALLED.intersection(file.parts):
                 continue
-            digest.update(f"{folder.name}/{file.relative_to(folder)} {file.stat().st_size} ".encode())
-            digest.update(file.read_bytes())
+            with suppress(OSError):  # a link that leads nowhere, a folder, or gone since it was listed
+                text = file.read_bytes()
+                digest.update(f"{folder.name}/{file.relative_to(folder)} {len(text)} ".encode())
+                digest.update(text)
     return digest.hexdigest()
 
 

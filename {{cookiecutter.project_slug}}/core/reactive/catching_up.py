@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+from core.conf import core_settings
 from core.models import Observer, Subscription
 from core.reactive import store
 from core.reactive.protocol import notice
@@ -72,14 +73,22 @@ def _letters(
     differences: Callable[[str, int, int], list[tuple[int, list[str]]] | None],
 ) -> list[Letter]:
     letters = [Letter(observer, end=notice("reload", observer)) for observer in known if observer not in states]
+    # More at once would close a socket that is read well, again and again; then asking anew is less as well.
+    room = core_settings.SOCKETS.MAX_OUTGOING // 2
     for observer, state in states.items():
         at = max(state.given, known.get(observer, state.given))
         if state.end:
             letters.append(Letter(observer, state.user, end=state.end))
         elif at == state.seq:
             letters.append(Letter(observer, state.user, begun=at))
-        elif (found := differences(observer, at, state.seq)) is not None:
+        elif (found := differences(observer, at, state.seq)) is not None and (size := _size(found)) <= room:
+            room -= size
             letters.append(Letter(observer, state.user, begun=at, differences=found))
         else:
             letters.append(Letter(observer, state.user, end=notice("reload", observer)))
     return letters
+
+
+def _size(differences: Sequence[tuple[int, list[str]]]) -> int:
+    """Return how many bytes the messages are."""
+    return sum(len(text.encode(errors="replace")) for _, messages in differences for text in messages)

@@ -19,8 +19,15 @@ def goodbye(scope: Mapping[str, Any], code: CloseCode, reason: str = "") -> dict
     ``reason`` says more than that of the code. daphne tells clients the code alone.
     """
     reason = reason or code.reason
-    logger.info("The socket %r of %s was closed with %d: %s", scope.get("path", ""), _who(scope), code, reason)
+    logger.info("The socket %r of %s was closed with %d: %s", _where(scope), _who(scope), code, reason)
     return {"type": "websocket.close", "code": int(code), "reason": _shortened(reason)}
+
+
+def _where(scope: Mapping[str, Any]) -> str:
+    """Return the path up to its first name: what follows may be the id that lets whoever knows it listen."""
+    path = scope.get("path", "")
+    first, slash, rest = path[1:].partition("/")
+    return f"{path[:1]}{first}{slash}{'…' if rest else ''}"
 
 
 def _shortened(reason: str) -> str:

@@ -218,7 +218,8 @@ class SocketConsumer:
         try:
             while self._outbox:
                 message, size = self._outbox.popleft()
-                await self._send(message)
+                if not self.barred or message["type"] == "websocket.close":
+                    await self._send(message)
                 self._waiting -= size
         except Exception as error:  # noqa: BLE001 - servers differ in what they raise for a connection that is gone
             logger.debug("A socket could not be written to: %r", error)

@@ -29,6 +29,13 @@ def test_another_address_or_another_timeout_is_another_pool():
     assert pool(socket_timeout=3).connection_kwargs["socket_timeout"] == 3
 
 
+def test_options_may_be_of_any_kind():
+    first, again = (pool(retry_on_error=[ConnectionError]) for _ in range(2))
+    assert first is again
+    assert first.connection_kwargs["retry_on_error"] == [ConnectionError]
+    assert pool(retry_on_error=[TimeoutError]) is not first
+
+
 def test_as_many_threads_as_there_are_may_use_it_unless_it_says_how_many():
     assert pool().max_connections == MOST
     assert pool(max_connections=5).max_connections == 5

@@ -45,6 +45,8 @@ export const CloseCode = Object.freeze({
 const TIMEOUT = 15_000;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
+/** However long a server asks to be left alone. A timer of more than 24 days would end at once. */
+const LONGEST_PATIENCE = 3_600_000;
 const BEAT = 15_000;
 const PONG_TIMEOUT = 5_000;
 /** A socket that lived this long was well: the next pause is the first again. */
@@ -329,6 +331,8 @@ class Observers extends Wire {
   toggle = "CORE_REACTIVE_ENABLED";
   subscriber = randomId();
   #queries = new Set();
+  /** Lists that were left, and that the server may take to be followed. */
+  #left = new Set();
 
   get path() {
     return `ws/${this.subscriber}`;
@@ -343,8 +347,7 @@ class Observers extends Wire {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) throw ended();
       if (this.state === "refused") throw this.refusal;
-      const query = new Query({ observers: this, url: new URL(url, this.live.base), render, resolve, reject });
-      signal?.addEventListener("abort", () => query.close(), { once: true });
+      const query = new Query({ observers: this, url: new URL(url, this.live.base), render, signal, resolve, reject });
       this.#queries.add(query);
       if (this.state === "live") query.load();
       this.open();
@@ -352,16 +355,25 @@ class Observers extends Wire {
     });
   }
 
-  /** Let a query go, and tell the server unless another follows the same list. */
+  /** Let a query go. */
   leave(query) {
     this.#queries.delete(query);
-    const isShared = [...this.#queries].some(({ observer }) => observer === query.observer);
-    if (query.observer !== null && !isShared && this.state === "live") {
-      const search = new URLSearchParams({ observer: query.observer, subscriber: this.subscriber });
-      this.live.request("POST", `api/queryobserver/unsubscribe/?${search}`).catch(() => {}); // so does a closed socket
-    }
+    this.release(query.observer);
     if (this.#queries.size === 0 && this.state !== "refused") this.close();
     this.live.settle();
+  }
+
+  /** Tell the server which lists nobody follows any more, as soon as no query waits to be told which is its own. */
+  release(list) {
+    if (typeof list === "string") this.#left.add(list);
+    const queries = [...this.#queries];
+    if (this.state !== "live" || queries.some(({ request }) => request)) return;
+    for (const observer of this.#left) {
+      if (queries.some((query) => query.observer === observer)) continue;
+      const search = new URLSearchParams({ observer, subscriber: this.subscriber });
+      this.live.request("POST", `api/queryobserver/unsubscribe/?${search}`).catch(() => {}); // so does a closed socket
+    }
+    this.#left.clear();
   }
 
   hear(message) {
@@ -387,20 +399,22 @@ class Query extends Snapshot {
   /** Whether the list is as new as can be known, or will never be again. */
   settled = false;
   closed = false;
-  /** What it is made of: `observers`, `url`, `render`, and `resolve` and `reject` of the promise of its first items. */
+  /** What it is made of: `observers`, `url`, `render`, `signal`, and `resolve` and `reject` of the promise of its first items. */
   #parts;
   /** Nothing of what is here counts any more: ask for everything. */
   #isWhole = true;
   /** The request under way: an `AbortController`. What comes from the socket meanwhile waits for its answer. */
-  #request = null;
+  request = null;
   #held = [];
   #rendered = false;
   #attempt = 0;
   #timer = null;
+  #abort = () => this.close();
 
   constructor(parts) {
     super();
     this.#parts = parts;
+    parts.signal?.addEventListener("abort", this.#abort);
   }
 
   refresh() {
@@ -408,11 +422,13 @@ class Query extends Snapshot {
     this.load();
   }
 
-  /** End it, and tell the server. */
+  /** End it, and tell the server. A request under way goes on: its answer says which list the server will follow. */
   close(reason = ended()) {
     if (this.closed) return;
+    this.request = null;
     this.interrupt();
     this.closed = true;
+    this.#parts.signal?.removeEventListener("abort", this.#abort);
     this.#parts.reject(reason);
     this.#parts.observers.leave(this);
   }
@@ -421,8 +437,8 @@ class Query extends Snapshot {
   interrupt({ isStranger = false } = {}) {
     this.settled = false;
     this.#isWhole ||= isStranger;
-    this.#request?.abort();
-    this.#request = null;
+    this.request?.abort();
+    this.request = null;
     this.#held = [];
     super.interrupt();
     clearTimeout(this.#timer);
@@ -435,25 +451,27 @@ class Query extends Snapshot {
     this.interrupt();
     const { url, observers } = this.#parts;
     const { live, subscriber } = observers;
-    const request = (this.#request = new AbortController());
+    const request = (this.request = new AbortController());
     url.searchParams.set("observe", subscriber);
     if (this.#isWhole) url.searchParams.delete("since");
     else url.searchParams.set("since", this.seq);
     const answer = await live.request("GET", url, undefined, { signal: request.signal }).catch((error) => error);
-    if (this.#request !== request) return;
-    this.#request = null;
+    if (this.closed) observers.release(answer.data?.observer);
+    if (this.request !== request) return;
+    this.request = null;
     if (!(answer instanceof LiveError)) this.#accept(answer.data);
     else if (answer.passing) this.#retry(answer.retryAfter * 1000);
     else this.refuse(answer);
     for (const message of this.#held.splice(0)) this.hear(message);
     if (this.#timer === null) this.#attempt = 0;
+    observers.release();
     live.settle();
   }
 
   /** Take a message of the socket. */
   hear(message) {
-    if (this.#request !== null) this.#held.push(message);
-    if (this.#request !== null || message.observer !== this.observer) return;
+    if (this.request !== null) this.#held.push(message);
+    if (this.request !== null || message.observer !== this.observer) return;
     const before = this.items;
     if (message.msg === Message.RELOAD) this.refresh();
     else if (message.msg === Message.REVOKED) this.refuse();
@@ -467,9 +485,9 @@ class Query extends Snapshot {
 
   /** It is refused for good: drop everything, for the caller may not see it, or not any more. */
   refuse(error) {
-    if (!this.#rendered || error?.code === "closed") return this.close(error);
     const before = this.items;
     this.interrupt({ isStranger: true });
+    if (!this.#rendered || error?.code === "closed") return this.close(error);
     this.reset({});
     this.settled = true;
     if (before.length) this.#show("revoked", before);
@@ -495,7 +513,7 @@ class Query extends Snapshot {
     if (this.#timer !== null) return;
     const patience = this.#attempt || pause ? Math.max(pause, backoff(this.#attempt)) : 0;
     this.#attempt += 1;
-    this.#timer = setTimeout(() => this.load(), patience);
+    this.#timer = setTimeout(() => this.load(), Math.min(patience, LONGEST_PATIENCE));
   }
 
   #show(reason, before, detail = null) {
@@ -530,6 +548,8 @@ class Resources extends Wire {
 
   /** Send now, or as soon as the socket is up. Resolves with the data of the reply. */
   async #ask(stream, action, { pk, data } = {}) {
+    const name = JSON.stringify({ stream, data });
+    if (action === Action.UNSUBSCRIBE) this.#subscriptions.delete(name);
     if (this.state === "refused") throw this.refusal;
     const request_id = String(++this.#count);
     const message = { stream, payload: { action, pk, data, request_id } };
@@ -537,7 +557,7 @@ class Resources extends Wire {
     let timer;
     const reply = new Promise((resolve, reject) => {
       timer = setTimeout(() => reject(late()), this.live.options.timeout);
-      this.#waiting.set(request_id, { message, resolve, reject });
+      this.#waiting.set(request_id, { message, resolve, reject, ends: action === Action.UNSUBSCRIBE ? name : null });
     });
     if (this.state === "live") this.send(message);
     else this.open();
@@ -545,9 +565,8 @@ class Resources extends Wire {
       const { response_status: status, errors, data: answer } = await reply;
       const said = sentence(errors, `${stream}: ${action} was answered with ${status}.`);
       if (status >= 400) throw new LiveError(said, { status, errors });
-      const subscription = { stream, data };
-      if (action === Action.SUBSCRIBE) this.#subscriptions.set(JSON.stringify(subscription), subscription);
-      if (action === Action.UNSUBSCRIBE) this.#subscriptions.delete(JSON.stringify(subscription));
+      const isEndedSince = [...this.#waiting].some(([id, { ends }]) => ends === name && Number(id) > Number(request_id));
+      if (action === Action.SUBSCRIBE && !isEndedSince) this.#subscriptions.set(name, { stream, data });
       return answer;
     } finally {
       clearTimeout(timer);

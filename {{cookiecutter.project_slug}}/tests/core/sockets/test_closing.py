@@ -42,6 +42,22 @@ def test_the_log_says_who_was_closed_and_why_and_gives_away_no_key(line, scope, 
     assert "secret" not in told
 
 
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        ("/ws/", "/ws/"),
+        ("/ws/0123456789abcdef", "/ws/…"),
+        ("/ws/0123456789abcdef/", "/ws/…"),
+        ("/chat/rooms/17", "/chat/…"),
+        ("/elsewhere", "/elsewhere"),
+        ("/", "/"),
+        ("", ""),
+    ],
+)
+def test_the_log_says_where_and_not_the_id_that_would_let_its_reader_listen(line, path, logged):
+    assert line({"path": path}).startswith(f"The socket {logged!r} of an anonymous caller")
+
+
 def test_a_path_cannot_write_lines_into_the_log(line):
     assert "\n" not in line({"path": "/ws/\n2026-01-01 CRITICAL all is lost"})
 

@@ -69,9 +69,14 @@ async def test_half_a_surrogate_pair_is_sent_as_a_question_mark(open_socket):
         assert await ws.receive_from() == "a?b"
 
 
-async def test_what_was_not_yet_sent_to_a_caller_without_rights_is_not(open_socket):
+@pytest.mark.parametrize("leaves", [False, True], ids=["open", "closing"])
+async def test_what_was_not_yet_sent_to_a_caller_without_rights_is_not(open_socket, leaves):
     async with open_socket() as ws:
         (socket,) = keeper.open()
+        for number in range(5):
+            socket.offer(f"too early, {number}")
+        if leaves:
+            socket.close(CloseCode.NOT_AUTHENTICATED)
         socket.bar()
         socket.offer("too late")
         assert await closed(ws) == (CloseCode.NOT_AUTHENTICATED, "The credentials are not valid, or no longer. Log in.")
