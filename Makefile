@@ -98,8 +98,9 @@ check: $(INSTALLED)  ## check everything static: the template's own code, the pr
 CHECKED := hooks scripts tests $(wildcard bench)
 
 format: $(INSTALLED)  ## put the code into shape
-	@$(BIN)/ruff check --fix $(CHECKED) '$(TEMPLATE)' ; checked=$$?; \
-		$(BIN)/ruff format $(CHECKED) '$(TEMPLATE)' && exit $$checked
+	@$(BIN)/ruff check --fix --quiet --exit-zero $(CHECKED) '$(TEMPLATE)'
+	@$(BIN)/ruff format $(CHECKED) '$(TEMPLATE)'
+	@$(BIN)/ruff check $(CHECKED) '$(TEMPLATE)'
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) $(BENCH_VENV) node_modules .demo .cache .pytest_cache .ruff_cache .hypothesis

@@ -22,6 +22,15 @@ def left_behind() -> list[str]:
     return [line.strip("/") for line in lines if line and not line.startswith("#")]
 
 
+def copy_template(template: Path) -> None:
+    """Copy into ``template`` what a person gets of it from a repository."""
+    template.mkdir()
+    shutil.copy(ROOT / "cookiecutter.json", template)
+    shutil.copytree(ROOT / "docs", template / "docs")
+    shutil.copytree(ROOT / "hooks", template / "hooks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT, template / PROJECT.name, ignore=shutil.ignore_patterns(*left_behind()))
+
+
 def generate(folder: Path, *, overwrite: bool = False, **answers: object) -> Path:
     """Generate a project into ``folder`` and return its path.
 
@@ -31,11 +40,7 @@ def generate(folder: Path, *, overwrite: bool = False, **answers: object) -> Pat
     """
     with tempfile.TemporaryDirectory() as copy:
         template = Path(copy) / "template"
-        template.mkdir()
-        shutil.copy(ROOT / "cookiecutter.json", template)
-        shutil.copytree(ROOT / "docs", template / "docs")
-        shutil.copytree(ROOT / "hooks", template / "hooks", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(PROJECT, template / PROJECT.name, ignore=shutil.ignore_patterns(*left_behind()))
+        copy_template(template)
         made = cookiecutter(
             str(template),
             no_input=True,

@@ -13,7 +13,7 @@ import tomllib
 import pytest
 from harness import PYTHON, ROOT, TEMPLATE, interpreter, run, search_path
 
-from scripts.generate import generate
+from scripts.generate import copy_template, generate
 
 # The only files that are rendered; everything else is copied as it stands.
 RENDERED = {".env.example", "LICENSE", "README.md", "docker-compose.yml", "pyproject.toml"}
@@ -92,6 +92,27 @@ def test_the_pages_of_the_features_come_along_and_lead_nowhere_else(project):
         for target in re.findall(r"\]\(<?([^)>#]+)[^)]*\)", text):
             if not target.startswith("http"):
                 assert (project / "docs" / target).exists(), (name, target)
+
+
+@pytest.mark.parametrize("where", [(), ("--output-dir", "elsewhere")])
+def test_the_pages_come_along_from_a_relative_path_too(tmp_path, where):
+    """As people type it. Cookiecutter tells the hooks no more than that path, and runs them in another folder."""
+    copy_template(tmp_path / "template")
+    here = tmp_path / "here"
+    here.mkdir()
+    command = (PYTHON, "-m", "cookiecutter", "--no-input", "../template", *where)
+    done = run(*command, cwd=here, PWD=str(here), HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert {f"docs/{page.name}" for page in (here / (where or ".")[-1]).glob("live_polls/docs/*")} == pages()
+
+
+def test_a_template_whose_pages_are_not_found_is_refused_with_a_sentence(tmp_path):
+    copy_template(tmp_path / "template")
+    command = (PYTHON, "-m", "cookiecutter", "--no-input", "template", "--output-dir", "elsewhere")
+    done = run(*command, cwd=tmp_path, PWD="/", HOME=str(tmp_path))
+    assert done.returncode != 0
+    assert "The template's docs were not found from 'template'. Give cookiecutter its full path." in done.stderr
+    assert not (tmp_path / "elsewhere/live_polls").exists()
 
 
 def test_no_tag_is_left_over(project, unusual):

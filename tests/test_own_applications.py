@@ -71,3 +71,11 @@ def test_what_cannot_be_mended_does_not_keep_the_formatter_from_its_work(bake):
     assert done.returncode != 0
     assert "F821" in done.stdout or "undefined-name" in done.stdout
     assert path.read_text().endswith("x = undefined\n")
+
+
+def test_what_the_formatter_mends_is_no_failure(bake):
+    project = bake()
+    path = project / "polls/apps.py"
+    path.write_text(path.read_text() + "name = (" + '"a long line", ' * 12 + ")\n")
+    passed(make(project, "format"))
+    assert path.read_text().endswith('    "a long line",\n)\n')

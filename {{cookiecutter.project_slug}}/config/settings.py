@@ -5,6 +5,7 @@ on what it brings along: SQLite, local memory for cache and channel layer. ``DAT
 make it grow, with no other change.
 """
 
+import difflib
 import logging
 import os
 import re
@@ -21,8 +22,17 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 # What the process was started with wins over the file. ENV_FILE names another file, or none at all.
 _env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+_example = BASE_DIR / ".env.example"
 if _env_file.is_file():
     env.read_env(_env_file)
+    # A variable whose name is misspelt is one that nobody reads. Those of your own stand in the example as well.
+    _known = re.findall(r"^#?(\w+)=", _example.read_text(encoding="utf-8"), re.MULTILINE) if _example.is_file() else []
+    for _name in re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", _env_file.read_text(encoding="utf-8"), re.MULTILINE):
+        if _name not in _known and (_meant := difflib.get_close_matches(_name.upper(), _known, 1, cutoff=0.85)):
+            raise ImproperlyConfigured(
+                f"{_name} stands in {_env_file.name} and means nothing. Write {_meant[0]}; "
+                "or, if it is one of your own, add it to .env.example."
+            )
 
 
 # A value that is no good is refused by name, with what to write instead. Empty counts as not set.
@@ -309,14 +319,18 @@ SPECTACULAR_SETTINGS = {
 # --- The features of core ----------------------------------------------------------------------------------
 
 _features = ("BATCH", "ROUTERS", "CACHING", "ETAGS", "BULK", "REACTIVE", "BINDINGS")
+_ours = f"CORE_({'|'.join(_features)}|CHANGES|SOCKETS)_.*|CORE_.*_ENABLED"
 for _name in os.environ:
-    if re.fullmatch("CORE_.*_ENABLED", _name) and _name not in {f"CORE_{feature}_ENABLED" for feature in _features}:
+    if re.fullmatch(_ours, _name) and _name not in {f"CORE_{feature}_ENABLED" for feature in _features}:
         raise ImproperlyConfigured(
             f"{_name} stands in the environment and means nothing. The toggles are CORE_<name>_ENABLED with one of "
-            f"{', '.join(_features)}."
+            f"{', '.join(_features)}; all else is set in config/settings.py, in CORE."
         )
+# What else can be set stands in docs/, such as CORE["REACTIVE"]["THROTTLE_RATE"] = 1.
 CORE: dict[str, dict[str, Any]] = {
-    feature: {"ENABLED": flag(f"CORE_{feature}_ENABLED", default=True)} for feature in _features
+    **{feature: {"ENABLED": flag(f"CORE_{feature}_ENABLED", default=True)} for feature in _features},
+    "CHANGES": {},
+    "SOCKETS": {},
 }
 
 # --- Logging -----------------------------------------------------------------------------------------------

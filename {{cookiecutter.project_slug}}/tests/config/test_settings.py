@@ -91,12 +91,41 @@ def test_a_boolean_with_a_typing_error_is_refused_by_name(name):
         ("ALLOWED_HOSTS", "a.example,https://b.example", "host names without a scheme"),
         ("CSRF_TRUSTED_ORIGINS", "example.com", "origins, such as https://example.com"),
         ("CORE_BLUK_ENABLED", "true", "BATCH, ROUTERS, CACHING, ETAGS, BULK, REACTIVE, BINDINGS"),
+        ("CORE_BULK_ENABELD", "true", "BATCH, ROUTERS, CACHING, ETAGS, BULK, REACTIVE, BINDINGS"),
+        ("CORE_REACTIVE_THROTTLE_RATE", "1", "all else is set in config/settings.py, in CORE"),
     ],
 )
 def test_a_value_that_is_no_good_is_refused_by_name_with_what_to_write(name, value, advice):
     sentence = refusal(**{"SECRET_KEY": KEY, "HTTPS": "true", name: value})
     assert sentence.startswith(f"django.core.exceptions.ImproperlyConfigured: {name} ")
     assert advice in sentence
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("ALOWED_HOSTS", "ALLOWED_HOSTS"),
+        ("REDISURL", "REDIS_URL"),
+        ("export TIMEZONE", "TIME_ZONE"),
+        ("DEBUGG", "DEBUG"),
+        ("secret_key", "SECRET_KEY"),
+    ],
+)
+def test_a_misspelt_name_in_the_file_is_refused_with_the_one_that_is_meant(tmp_path, misspelt, meant):
+    (tmp_path / ".env").write_text(f"{misspelt}=1\n")
+    sentence = refusal(SECRET_KEY=KEY, ENV_FILE=str(tmp_path / ".env"))
+    name = misspelt.removeprefix("export ")
+    assert f"ImproperlyConfigured: {name} stands in .env and means nothing. Write {meant};" in sentence
+
+
+def test_other_variables_in_the_file_are_ones_own(tmp_path):
+    (tmp_path / ".env").write_text("MAIL_URL=smtp://127.0.0.1\n# DEBUGG=true\nDEBUG=true\nPOSTGRES_PASSWORD=x\n")
+    assert settings("DEBUG", SECRET_KEY=KEY, ENV_FILE=str(tmp_path / ".env")) is True
+
+
+def test_other_names_in_the_environment_are_other_peoples():
+    """Kubernetes tells of a service named core in this way."""
+    assert settings("DEBUG", SECRET_KEY=KEY, DEBUG="true", CORE_SERVICE_HOST="10.0.0.1", REDISURL="x") is True
 
 
 def test_an_empty_variable_is_one_that_is_not_set():
