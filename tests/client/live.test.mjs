@@ -779,6 +779,10 @@ test("a request that fails tells how", async () => {
   site.onGet = () => ({ status: 400, body: { text: ["Too long."] } });
   const refusal = { status: 400, message: "text: Too long.", errors: { text: ["Too long."] } };
   await assert.rejects(live.request("POST", "/x/", {}), refusal);
+  site.onGet = () => ({ status: 404, body: "<html>", headers: { "Content-Type": "text/html; charset=utf-8" } });
+  const page = { status: 404, message: "GET /x/ was answered with 404.", errors: null };
+  await assert.rejects(live.request("GET", "/x/"), page);
+  site.onGet = null;
   site.isUp = false;
   await assert.rejects(live.request("GET", "/x/"), (error) => error.code === "network" && error.passing);
   site.isUp = true;
@@ -796,6 +800,8 @@ test("a batch is one request, and its results are read", async () => {
   const [made] = await live.batch(items, { atomic: true });
   assert.deepEqual(made.data, { id: 3 });
   assert.ok(made.ok);
-  assert.deepEqual(JSON.parse(site.requests[0].init.body), { batch: items, atomic: true, ordered: true });
+  assert.deepEqual(JSON.parse(site.requests[0].init.body), { batch: items, atomic: true });
+  await live.batch(items, { atomc: true });
+  assert.equal(JSON.parse(site.requests[1].init.body).atomc, true, "the server refuses what it does not know");
   live.close();
 });

@@ -646,8 +646,8 @@ export class Live extends Emitter {
   query = (url, render, { signal } = {}) => this.#observers.follow(url, render, signal);
   stream = (name) => this.#resources.stream(name);
 
-  async batch(items, { atomic = false, ordered = true } = {}) {
-    const { data } = await this.request("POST", "api/batch/", { batch: items, atomic, ordered });
+  async batch(items, options = {}) {
+    const { data } = await this.request("POST", "api/batch/", { ...options, batch: items });
     return data.map(readResult);
   }
 
@@ -663,9 +663,11 @@ export class Live extends Emitter {
     if (token) init.headers[this.options.csrfHeader] = token;
     const answer = await this.#fetch(target, init, signal);
     if (answer.status < 400) return answer;
-    const said = sentence(answer.data, `${method} ${target.pathname} was answered with ${answer.status}.`);
+    // A page, such as that of a 404 outside the API, is no sentence to show.
+    const errors = answer.headers.get("Content-Type")?.includes("html") ? null : answer.data;
+    const said = sentence(errors, `${method} ${target.pathname} was answered with ${answer.status}.`);
     const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
-    throw new LiveError(said, { status: answer.status, errors: answer.data, retryAfter });
+    throw new LiveError(said, { status: answer.status, errors, retryAfter });
   }
 
   reconnect() {
