@@ -27,6 +27,7 @@ from django.urls import path as route
 
 from core.bindings.demultiplexer import workers
 from core.bindings.dispatcher import dispatcher
+from core.bindings.telling import desk
 from core.routing import websocket_urlpatterns
 from core.sockets import websocket_application
 
@@ -156,6 +157,6 @@ async def _is_refused(communicator: WebsocketCommunicator) -> bool:
 def _come_to_rest() -> None:
     """Wait until nothing is under way and no connection is held: a test database is dropped only then."""
     dispatcher.wait_until_idle(TIMEOUT)
-    for threads in (workers, dispatcher.threads):
+    for threads in (workers, dispatcher.threads, desk.threads):
         threads.wait(TIMEOUT)
         threads.give_back(TIMEOUT)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from django.utils import translation
 
 from core.bindings.audience import Audience, Subscription, Touched
+from core.bindings.desk import close
 from core.bindings.sight import Interest, Sight
-from core.bindings.telling import Delivery, Listeners, close, evaluate, refresh
+from core.bindings.telling import Delivery, Listeners, evaluate, refresh
 from core.callers import CallerGoneError, User
 from core.conf import core_settings
 from core.sockets import CloseCode
@@ -183,9 +184,7 @@ class Lane:
                 self.audience.add(each.socket, each.subscription)
                 self.credentials |= _credentials([each.socket])
                 delivery.add([each.socket], text)
-        delivery.send()
-        for each in joins:
-            each.done.set_result(None)
+        delivery.send(lambda: _finish(joins), ask=False)
 
     def _look(self, pks: set[object]) -> None:
         """Have the audience know what is in sight now: at first all, unless that is too much, later what differs."""
@@ -209,8 +208,7 @@ class Lane:
         if leave.confirmed is not None and leave.done.set_running_or_notify_cancel():
             delivery = Delivery()
             delivery.add([leave.socket], leave.confirmed())
-            delivery.send()
-            leave.done.set_result(None)
+            delivery.send(lambda: _finish([leave]), ask=False)
 
     def _tell(self, news: News) -> None:
         touched = (self.owed or Touched()).merged(news.touched, core_settings.CHANGES.MAX_PKS)
@@ -242,7 +240,8 @@ class Lane:
             self.audience.outgrown = False
             logger.warning("Subscribers of %s see too many rows to remember: closed.", self.interest.stream)
             reason = "More rows are in sight than can be remembered. Connect, subscribe and load again."
-            close(self.audience.sockets(), CloseCode.TOO_SLOW, reason)
+            for socket in self.audience.sockets():
+                close(socket, CloseCode.TOO_SLOW, reason)
 
     def _user(self, callers: RollCall) -> User:
         """Return the user as the database has them now; bar the sockets that they have lost the right to.
@@ -260,6 +259,11 @@ class Lane:
         if self.credentials <= lost:
             raise CallerGoneError(f"User {caller.user_pk} has logged out.")
         return users[caller.user_pk] if caller.user_pk is not None else caller.user()  # nobody to a stream is nobody
+
+
+def _finish(replied: Iterable[Join | Leave]) -> None:
+    for each in replied:
+        each.done.set_result(None)
 
 
 def _credentials(sockets: "Iterable[SocketConsumer]") -> frozenset[Credential]:

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 
 from core.bindings.actions import DELETE, UPDATE
 from core.bindings.audience import Audience, Told, Touched
+from core.bindings.desk import Desk, Pairs
 from core.bindings.messages import encode, event
 from core.bindings.sight import Interest, Sight, blocks
-from core.sockets import CloseCode
 
 if TYPE_CHECKING:
     from core.sockets import SocketConsumer
@@ -73,44 +73,54 @@ class Outlet:
         loop.call_soon(self._offer, loop)
 
 
+def _hand_out(pairs: Pairs) -> None:
+    """Hand texts over to the event loops of their sockets, each of which is woken once."""
+    by_loop: dict[asyncio.AbstractEventLoop, Pairs] = {}
+    for pair in pairs:
+        by_loop.setdefault(pair[0].loop, []).append(pair)
+    for loop, those in by_loop.items():
+        with _outlets_lock:
+            outlet = _outlets.setdefault(loop, Outlet())
+        outlet.put(loop, those)
+
+
 _outlets: WeakKeyDictionary[asyncio.AbstractEventLoop, Outlet] = WeakKeyDictionary()
 _outlets_lock: Final = threading.Lock()
+desk: Final = Desk(_hand_out)
+"""Where those who are logged in are looked up before anything goes out to them."""
 
 
 def all_offered() -> bool:
     """Tell whether everything that was sent has been offered to its sockets."""
+    if desk.busy:
+        return False
     with _outlets_lock:
         return not any(outlet.open for loop, outlet in _outlets.items() if not loop.is_closed())
 
 
 @dataclass(slots=True)
 class Delivery:
-    """What is to be sent, gathered so that each event loop is woken once."""
+    """What is to be sent at once."""
 
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple["SocketConsumer", str]]] = field(default_factory=dict)
+    known: Pairs = field(default_factory=list)
+    anonymous: Pairs = field(default_factory=list)
 
     def add(self, sockets: Iterable["SocketConsumer"], text: str) -> None:
         """Have ``text`` sent to each of ``sockets`` that is open."""
         for socket in sockets:
             if not socket.closing:
-                self.by_loop.setdefault(socket.loop, []).append((socket, text))
+                (self.anonymous if socket.credential is None else self.known).append((socket, text))
 
-    def send(self) -> None:
-        """Hand it over to the event loops. From any thread."""
-        for loop, pairs in self.by_loop.items():
-            with _outlets_lock:
-                outlet = _outlets.setdefault(loop, Outlet())
-            outlet.put(loop, pairs)
-        self.by_loop.clear()
+    def send(self, then: Callable[[], None] = lambda: None, *, ask: bool = True) -> None:
+        """Hand it over to the event loops, and call ``then`` when that is done. From any thread.
 
-
-def close(sockets: Iterable["SocketConsumer"], code: CloseCode, reason: str) -> None:
-    """Close ``sockets``, and tell them why. From any thread."""
-    for socket in sockets:
-        try:
-            socket.loop.call_soon_threadsafe(socket.close, code, reason)
-        except RuntimeError:
-            logger.debug("A socket that was to be closed found its event loop closed.")
+        Who is logged in is looked up first; not those who have just been, if all else has gone out, without ``ask``.
+        """
+        _hand_out(self.anonymous)
+        if self.known:
+            desk.put(self.known, then, ask=ask)
+        else:
+            then()
 
 
 def evaluate(interest: Interest, audience: Listeners, touched: Touched, sight: Sight) -> None:

@@ -7,10 +7,11 @@ case one was lost, and sends ``changes_heard``. Between two looks it holds no da
 import asyncio
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 
 from django.db import connections
 
@@ -25,6 +26,9 @@ from core.changes.signals import changes_heard
 from core.conf import core_settings
 
 logger = logging.getLogger(__name__)
+
+MOST_CARRIED: Final = 1000
+"""Doorbells with changes in them that wait to be published; after more, everything counts as changed."""
 
 
 class Reader:
@@ -113,6 +117,7 @@ def _publish(changes: list[Change]) -> None:
 
 def _taking(rung: asyncio.Event, threads: Executor) -> Callable[[Mapping[str, Any]], None]:
     """Return what takes the doorbells of other processes: sets ``rung``, or publishes the changes that one carries."""
+    carried = _Carried(threads)
 
     def take(message: Mapping[str, Any]) -> None:
         if message.get("type") != RING or message["origin"] == this_process.origin:
@@ -120,14 +125,48 @@ def _taking(rung: asyncio.Event, threads: Executor) -> Callable[[Mapping[str, An
         if message["changes"] is None:
             rung.set()
         else:
-            threads.submit(_publish_carried, message["changes"], message["using"])
+            carried.take(message["changes"], message["using"])
 
     return take
 
 
-def _publish_carried(text: str, using: str) -> None:
+class _Carried:
+    """What doorbells have carried here, on its way to the receivers: a bounded number, in order.
+
+    Where receivers are slower than others write, the changes of a database that found no room are published as
+    "anything may have changed", after those that did. ``threads`` has one thread, so that nothing overtakes another.
+    """
+
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+        self._room = threading.Semaphore(MOST_CARRIED)
+        self._missed: set[str] = set()
+
+    def take(self, text: str, using: str) -> None:
+        """Have the changes ``text`` of the database ``using`` published, from the event loop."""
+        if using in self._missed:
+            return
+        if self._room.acquire(blocking=False):
+            self._threads.submit(self._publish, text, using)
+        else:
+            logger.warning("More of %s was changed than receivers keep up with: everything counts as changed.", using)
+            self._missed.add(using)
+            self._threads.submit(self._publish_missed, using)
+
+    def _publish(self, text: str, using: str) -> None:
+        self._room.release()
+        _publish_carried(text, using)
+
+    def _publish_missed(self, using: str) -> None:
+        # Before publishing: what comes from now on has not been told of.
+        self._missed.discard(using)
+        _publish_carried(None, using)
+
+
+def _publish_carried(text: str | None, using: str) -> None:
+    """Publish the changes ``text`` of the database ``using``; None: anything may have changed. Never raises."""
     try:
-        _publish(log.decoded(text, using))
+        _publish(log.everything(using) if text is None else log.decoded(text, using))
     except Exception:
         logger.exception("What a doorbell carried could not be published.")
     finally:

@@ -17,12 +17,15 @@ class Letter:
     """One thing that a socket is behind with: the differences up to ``seq``, or a message that ends them."""
 
     observer: str
+    user: str | None = None  # who subscribed
     begun: int | None = None  # the answer that the client was given
     differences: Sequence[tuple[int, list[str]]] = ()
     end: str | None = None
 
     def deliver(self, line: Line) -> None:
-        """Send it, unless it has come another way meanwhile."""
+        """Send it, unless it is for somebody else or has come another way meanwhile."""
+        if not line.admits(self.user):
+            return
         line.begin(self.observer, self.begun)
         for seq, messages in self.differences:
             line.send(self.observer, seq, messages)
@@ -31,8 +34,9 @@ class Letter:
 
 
 class State(NamedTuple):
-    """A subscription: the answer that was given, the number of the last one, and the message that ended it, if any."""
+    """A subscription: who made it, the answer that was given, the last one's number, and what ended it, if anything."""
 
+    user: str | None
     given: int
     seq: int
     end: str
@@ -45,7 +49,7 @@ def missed(sent: Sequence[tuple[str, Mapping[str, int]]]) -> list[list[Letter]]:
     return [_letters(states.get(subscriber, {}), known, differences) for subscriber, known in sent]
 
 
-_READ = ("subscriber_id", "seq", "ended", "observer__seq", "observer__status", "observer__detail")
+_READ = ("subscriber_id", "caller", "seq", "ended", "observer__seq", "observer__status", "observer__detail")
 
 
 def _states(subscribers: set[str]) -> dict[str, dict[str, State]]:
@@ -57,7 +61,9 @@ def _states(subscribers: set[str]) -> dict[str, dict[str, State]]:
             if not end and row.observer.status == Observer.SUSPENDED:
                 end = notice("suspended", row.observer_id, detail=row.observer.detail)
             given = row.seq or 0
-            found.setdefault(row.subscriber_id, {})[row.observer_id] = State(given, row.observer.seq, end)
+            found.setdefault(row.subscriber_id, {})[row.observer_id] = State(
+                row.caller["user_pk"], given, row.observer.seq, end
+            )
     return found
 
 
@@ -72,14 +78,14 @@ def _letters(
     for observer, state in states.items():
         at = max(state.given, known.get(observer, state.given))
         if state.end:
-            letters.append(Letter(observer, end=state.end))
+            letters.append(Letter(observer, state.user, end=state.end))
         elif at == state.seq:
-            letters.append(Letter(observer, begun=at))
+            letters.append(Letter(observer, state.user, begun=at))
         elif (found := differences(observer, at, state.seq)) is not None and (size := _size(found)) <= room:
             room -= size
-            letters.append(Letter(observer, begun=at, differences=found))
+            letters.append(Letter(observer, state.user, begun=at, differences=found))
         else:
-            letters.append(Letter(observer, end=notice("reload", observer)))
+            letters.append(Letter(observer, state.user, end=notice("reload", observer)))
     return letters
 
 

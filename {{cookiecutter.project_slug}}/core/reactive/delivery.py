@@ -5,7 +5,8 @@ numbers show a gap, when a socket connects, and every half ``REPAIR_INTERVAL`` i
 With a layer in memory there is but one process, and what is published goes straight to its sockets.
 
 Before anything goes out to somebody who is logged in, it is asked whether they still are: another process may have
-logged them out. What comes meanwhile waits and is asked for together, a few queries for all of it.
+logged them out. What comes meanwhile waits and is asked for together, a few queries for all of it. And what a user has
+subscribed to goes to sockets of that user alone, whoever else may hold the subscriber's id.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.callers import Caller
@@ -129,13 +129,24 @@ def suspend(observer: str, question: Question, detail: str) -> None:
 def revoke(observer: str, caller: Caller | None = None, *, detail: str) -> None:
     """End the subscriptions to ``observer`` (those of ``caller``) and say so."""
     message = notice("revoked", observer, detail=detail)
-    publishing.tell(observer, message, store.revoke(observer, message, caller))
+    if caller is None:
+        _tell({observer: message}, store.revoke_all({observer: message}))
+    else:
+        publishing.tell(observer, message, store.revoke(observer, message, caller))
 
 
-def reload(observer: str) -> None:
-    """End the subscriptions to ``observer`` in a way that has clients ask again."""
-    message = notice("reload", observer)
-    publishing.tell(observer, message, store.revoke(observer, message))
+def reload(observers: Iterable[str]) -> None:
+    """End the subscriptions to ``observers``, at most ``store.BLOCK``, in a way that has clients ask again.
+
+    Observers that are being written at this moment are left for another time.
+    """
+    messages = {observer: notice("reload", observer) for observer in observers}
+    _tell(messages, store.revoke_all(messages, skip_locked=True))
+
+
+def _tell(messages: Mapping[str, str], told: Mapping[str, Mapping[str, str | None]]) -> None:
+    for observer, subscribers in told.items():
+        publishing.tell(observer, messages[observer], subscribers)
 
 
 def _named(question: Question) -> str:

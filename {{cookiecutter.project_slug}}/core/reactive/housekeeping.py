@@ -59,9 +59,9 @@ def _shorten_journals() -> None:
 
 def clear() -> int:
     """Remove all observers and subscribers, and tell these to ask again; return how many observers there were."""
-    told: dict[str, list[str]] = {}
-    for observer, subscriber in Subscription.objects.values_list("observer_id", "subscriber_id"):
-        told.setdefault(observer, []).append(subscriber)
+    told: dict[str, dict[str, str | None]] = {}
+    for observer, subscriber, caller in Subscription.objects.values_list("observer_id", "subscriber_id", "caller"):
+        told.setdefault(observer, {})[subscriber] = caller["user_pk"]
     removed = Observer.objects.all().delete()[0]
     for model in (Subscription, Subscriber, Difference):
         model.objects.all().delete()

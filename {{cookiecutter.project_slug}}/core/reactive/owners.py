@@ -1,7 +1,8 @@
 """To whom a subscriber id belongs: the caller who used it first.
 
-With a session that is whoever holds a value kept in it, which survives a login; with a user, that user too. A caller
-with neither owns an id by knowing it.
+With a session that is whoever holds a value kept in it, which survives a login; with a user, that user too. An id
+first used by a caller with neither is owned by knowing it, but never by who is logged in: a link could have them ask
+with an id that somebody else knows and listens to.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ class Owner:
     def owns(self, session: str, user: str) -> bool:
         """Tell whether an id that is noted with ``session`` and ``user`` belongs to this caller."""
         if not session and not user:
-            return True
+            return not self.user
         if session and self.session and constant_time_compare(session, self.session):
             return True
         return bool(user) and user == self.user

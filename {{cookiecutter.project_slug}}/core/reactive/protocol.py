@@ -30,9 +30,11 @@ NOTIFY: Final = "core.reactive.notify"
 GROUP: Final = "core.reactive"
 """The group that every server process joins."""
 DIFFERENCE: Final = "core.reactive.difference"
-"""Type of ``{"type", "observer", "seq", "messages": [text], "subscribers": {id: seq of its answer or null}}``."""
+"""Type of ``{"type", "observer", "seq", "messages": [text], "subscribers": {id: [seq of its answer or null, user]}}``.
+
+A user is the key of who subscribed, as text, or null."""
 NOTICE: Final = "core.reactive.notice"
-"""Type of ``{"type", "observer", "message": text, "subscribers": [id]}``."""
+"""Type of ``{"type", "observer", "message": text, "subscribers": {id: user}}``."""
 
 OBSERVE: Final = "observe"
 SINCE: Final = "since"

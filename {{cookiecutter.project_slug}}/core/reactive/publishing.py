@@ -1,6 +1,6 @@
 """Sends differences on their way, from any thread of any process."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -26,10 +26,10 @@ def publish(finished: Finished) -> None:
         )
 
 
-def tell(observer: str, message: str, subscribers: Iterable[str]) -> None:
-    """Send a message after which no differences come."""
-    if told := list(subscribers):
-        send({"type": NOTICE, "observer": observer, "message": message, "subscribers": told})
+def tell(observer: str, message: str, subscribers: Mapping[str, str | None]) -> None:
+    """Send a message after which no differences come to ``subscribers``, given with their users."""
+    if subscribers:
+        send({"type": NOTICE, "observer": observer, "message": message, "subscribers": dict(subscribers)})
 
 
 def send(message: dict[str, Any]) -> None:

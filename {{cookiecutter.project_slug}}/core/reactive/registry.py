@@ -32,6 +32,17 @@ class Line:
         """By observer: the ``seq`` up to which everything has been sent, or was in the answer over HTTP."""
         self._ended: dict[str, str] = {}
 
+    def admits(self, user: str | None) -> bool:
+        """Tell whether what ``user`` has subscribed to may be sent here; bar the socket if not.
+
+        A socket keeps the rights it was opened with. The page behind it may have logged in since, and out again.
+        """
+        credential = self.socket.credential
+        if user is None or (credential is not None and credential.user_pk == user):
+            return True
+        self.socket.bar()
+        return False
+
     def begin(self, observer: str, seq: int | None) -> None:
         """Take note that the client was given the answer ``seq`` of ``observer``; None: not yet."""
         if seq is not None:
@@ -89,16 +100,24 @@ class Registry:
         return [line for each in subscribers for line in self._lines.get(each, ())]
 
     def deliver(self, observer: str, seq: int, messages: Sequence[str], subscribers: Mapping[str, Any]) -> list[str]:
-        """Send a difference to those of ``subscribers`` who are here; return those who have missed one before."""
+        """Send a difference to those of ``subscribers`` who are here; return those who have missed one before.
+
+        With each goes the ``seq`` of the answer it was given, and its user.
+        """
         behind = []
         for subscriber in subscribers.keys() & self._lines.keys():
+            given, user = subscribers[subscriber]
             for line in self._lines[subscriber]:
-                line.begin(observer, subscribers[subscriber])
+                if not line.admits(user):
+                    continue
+                line.begin(observer, given)
                 if not line.send(observer, seq, messages):
                     behind.append(subscriber)
         return behind
 
-    def end(self, observer: str, message: str, subscribers: Iterable[str]) -> None:
-        """Tell those of ``subscribers`` who are here that no more differences of ``observer`` come."""
-        for line in self.lines(subscribers):
-            line.end(observer, message)
+    def end(self, observer: str, message: str, subscribers: Mapping[str, str | None]) -> None:
+        """Tell those of ``subscribers``, given with their users, who are here that no more differences come."""
+        for subscriber in subscribers.keys() & self._lines.keys():
+            for line in self._lines[subscriber]:
+                if line.admits(subscribers[subscriber]):
+                    line.end(observer, message)

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Final
 
 from django.db import router, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce, Greatest, Least
 
 from core.callers import Caller
@@ -44,13 +44,13 @@ class NotOwnerError(Exception):
 class Finished:
     """How an answer was kept. ``messages`` are none if nothing changed.
 
-    ``subscribers`` are those to be told: their ids, with the ``seq`` of the answer each was given.
+    ``subscribers`` are those to be told: their ids, with the ``seq`` of the answer each was given and their user.
     """
 
     observer: str
     seq: int
     messages: list[str] = field(default_factory=list)
-    subscribers: dict[str, int | None] = field(default_factory=dict)
+    subscribers: dict[str, tuple[int | None, str | None]] = field(default_factory=dict)
 
 
 def atomic() -> AbstractContextManager[None]:
@@ -181,9 +181,21 @@ def renew(leases: Iterable[str]) -> None:
 
 
 def left_alone(seconds: float, code: str) -> list[str]:
-    """Return the observers of other releases than ``code`` that nobody has evaluated for ``seconds``, though due."""
-    waiting = Observer.objects.filter(_claimable(time.time() - seconds), status=Observer.ACTIVE)
-    return list(waiting.exclude(release=code).values_list("pk", flat=True))
+    """Return the observers of other releases than ``code`` that nobody has evaluated for ``seconds``, though due.
+
+    Those that were due first come first.
+    """
+    waiting = _of_others(code).filter(_claimable(time.time() - seconds))
+    return list(waiting.order_by("due_at", "pk").values_list("pk", flat=True))
+
+
+def others_asked(code: str) -> bool:
+    """Tell whether observers of other releases than ``code`` are live."""
+    return _of_others(code).exists()
+
+
+def _of_others(code: str) -> QuerySet[Observer]:
+    return Observer.objects.filter(status=Observer.ACTIVE).exclude(release=code)
 
 
 def next_due(code: str) -> float | None:
@@ -244,9 +256,9 @@ def _changed(row: Observer, old: Snapshot | None, items: Sequence[Item], new: Sn
     Difference.objects.bulk_create(
         [Difference(observer=row, seq=row.seq, messages=joined(finished.messages), created_at=time.time())]
     )
-    finished.subscribers.update(
-        Subscription.objects.filter(observer=row.pk, ended="").values_list("subscriber_id", "seq"),
-    )
+    active = Subscription.objects.filter(observer=row.pk, ended="")
+    for subscriber, given, caller in active.values_list("subscriber_id", "seq", "caller"):
+        finished.subscribers[subscriber] = (given, caller["user_pk"])
     return finished
 
 
@@ -284,25 +296,53 @@ def fail(observer: Observer, detail: str) -> float:
     return pause
 
 
-def suspend(observer: str, detail: str) -> list[str]:
-    """Evaluate ``observer`` no more until somebody asks anew; return its subscribers."""
+def suspend(observer: str, detail: str) -> dict[str, str | None]:
+    """Evaluate ``observer`` no more until somebody asks anew; return its subscribers with their users."""
     gone = {"status": Observer.SUSPENDED, "detail": detail, "lease": "", "lease_until": None, "due_at": None}
     Observer.objects.filter(pk=observer).update(**gone)
     active = Subscription.objects.filter(observer=observer, ended="")
-    return list(active.values_list("subscriber_id", flat=True))
+    return {subscriber: caller["user_pk"] for subscriber, caller in active.values_list("subscriber_id", "caller")}
 
 
-def revoke(observer: str, message: str, caller: Caller | None = None) -> list[str]:
-    """End the subscriptions to ``observer``, or only those of ``caller``, by ``message``; return who had them."""
-    active = Subscription.objects.filter(observer=observer, ended="")
-    told = list(active.values_list("pk", "subscriber_id", "caller"))
-    gone = [each for each in told if caller is None or Caller.from_data(each[2]) == caller]
-    for block in blocks([each[0] for each in gone]):
-        Subscription.objects.filter(pk__in=block).update(ended=message, ended_at=time.time())
-    if caller is None:
-        ended = {"status": Observer.REVOKED, "lease": "", "lease_until": None, "due_at": None}
-        Observer.objects.filter(pk=observer).update(**ended)
-    return [each[1] for each in gone]
+def revoke(observer: str, message: str, caller: Caller) -> dict[str, str | None]:
+    """End the subscriptions of ``caller`` to ``observer`` by ``message``; return who had them, with their users."""
+    with atomic():
+        _lock([observer])
+        active = Subscription.objects.filter(observer=observer, ended="")
+        told = active.values_list("pk", "subscriber_id", "caller")
+        gone = {pk: subscriber for pk, subscriber, asked in told if Caller.from_data(asked) == caller}
+        for block in blocks(gone):
+            Subscription.objects.filter(pk__in=block).update(ended=message, ended_at=time.time())
+    return dict.fromkeys(gone.values(), caller.user_pk)
+
+
+def revoke_all(messages: Mapping[str, str], *, skip_locked: bool = False) -> dict[str, dict[str, str | None]]:
+    """End all subscriptions to each of the observers ``messages``, at most ``BLOCK``, by the message given for it.
+
+    Returns for each who had them, with their users. Costs the same statements for one and for many. With
+    ``skip_locked`` those that somebody else is writing at this moment are passed over: whoever holds several rows and
+    waits for more could wait for ever.
+    """
+    with atomic():
+        told: dict[str, dict[str, str | None]] = {pk: {} for pk in _lock(messages, skip_locked=skip_locked)}
+        active = Subscription.objects.filter(observer__in=told, ended="")
+        for observer, subscriber, caller in active.values_list("observer_id", "subscriber_id", "caller"):
+            told[observer][subscriber] = caller["user_pk"]
+        texts = (When(observer=pk, then=Value(messages[pk], output_field=TextField())) for pk in told)
+        if any(told.values()):
+            active.update(ended=Case(*texts), ended_at=time.time())
+        gone = {"status": Observer.REVOKED, "lease": "", "lease_until": None, "due_at": None}
+        Observer.objects.filter(pk__in=told).update(**gone)
+    return told
+
+
+def _lock(observers: Iterable[str], *, skip_locked: bool = False) -> list[str]:
+    """Lock the rows of ``observers`` to the end of the transaction, and return which there are.
+
+    ``register`` locks the row as well. So whoever subscribes has done so before, and is seen, or begins afterwards.
+    """
+    rows = Observer.objects.select_for_update(skip_locked=skip_locked).filter(pk__in=list(observers))
+    return list(rows.values_list("pk", flat=True))
 
 
 # --- What was told ---

@@ -42,6 +42,8 @@ MOST_REMEMBERED: Final = 5000
 """Entries that are remembered at most."""
 OVERLAP: Final = 10.0
 """Seconds that a look at the observers reaches back: for statements that commit late, and clocks that differ."""
+MOST_RELOADED: Final = 200
+"""Observers of other releases whose clients are sent away in one look, which must not outlast the leases."""
 BOOKMARK_INTERVAL: Final = 10.0
 """Seconds between two times of writing down how far the log has been read."""
 
@@ -85,6 +87,7 @@ class Worker:
         self._look_at_all = 0.0
         self._bookmark_at = 0.0
         self._look_after_others_at = 0.0
+        self._others_noted = False
 
     # --- What has happened ---
 
@@ -161,9 +164,18 @@ class Worker:
         now, patience = time.monotonic(), core_settings.REACTIVE.REPAIR_INTERVAL / 4
         if now < self._look_after_others_at:
             return
-        self._look_after_others_at = now + patience / 2
-        for observer in store.left_alone(patience, self.code):
-            reload(observer)
+        waiting = store.left_alone(patience, self.code)
+        if waiting:
+            reload(waiting[:MOST_RELOADED])
+        if len(waiting) <= MOST_RELOADED:  # the rest is for the next look
+            self._look_after_others_at = now + patience / 2
+        self._note_others(len(waiting))
+
+    def _note_others(self, waiting: int) -> None:
+        """Warn of ``waiting`` observers of other releases: once, until there are none of other releases at all."""
+        if waiting and not self._others_noted:
+            logger.warning("%d live queries were asked of servers that run other code; restart the workers.", waiting)
+        self._others_noted = bool(waiting) or (self._others_noted and store.others_asked(self.code))
 
     # --- What is known of the observers ---
 

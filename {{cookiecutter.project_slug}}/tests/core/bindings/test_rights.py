@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.sessions.models import Session
 
+from core.bindings.sight import Sight
 from core.sockets import CloseCode
 from core.testing import socket
 from polls.models import Question
@@ -23,6 +24,21 @@ async def test_a_session_that_ended_elsewhere_hears_nothing_and_does_nothing(aut
         )
         assert await ws.close_code() == CloseCode.NOT_AUTHENTICATED
     assert not await Question.objects.filter(question_text="Too late?").aexists()
+
+
+async def test_a_session_that_ends_elsewhere_while_a_commit_is_looked_at_hears_nothing_of_it(author, monkeypatch):
+    rows = Sight.rows
+
+    def ending(self, pks):
+        Session.objects.all().delete()
+        return rows(self, pks)
+
+    async with socket(author) as ws:
+        await ws.subscribe("questions", "create")
+        monkeypatch.setattr(Sight, "rows", ending)
+        await Question.objects.acreate(question_text="Secret?", owner=author, published=False)
+        message = await ws.communicator.receive_output(10)
+        assert (message["type"], message.get("code")) == ("websocket.close", CloseCode.NOT_AUTHENTICATED)
 
 
 async def test_who_changes_their_password_ends_what_others_do_with_the_old_one(author):

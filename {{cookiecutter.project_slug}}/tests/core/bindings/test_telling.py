@@ -10,6 +10,7 @@ class Listener:
     """A socket that is nothing but a list."""
 
     closing = False
+    credential = None
 
     def __init__(self, offered):
         self.loop = asyncio.get_running_loop()

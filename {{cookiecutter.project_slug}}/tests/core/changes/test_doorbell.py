@@ -13,9 +13,10 @@ from channels.layers import get_channel_layer
 from django.test import override_settings
 
 from core import versions
-from core.changes import doorbell
+from core.changes import doorbell, log, reader
 from core.changes.change import Change
-from core.changes.doorbell import GROUP, Sender
+from core.changes.doorbell import GROUP, RING, Sender
+from core.changes.encoding import encode
 from core.changes.listening import listen
 from core.changes.order import turnstile
 from core.changes.process import Process
@@ -221,6 +222,60 @@ def test_a_doorbell_that_cannot_be_read_means_that_anything_has_changed(far_ear)
     """Carried changes of another kind do not stop the listener."""
     _publish_carried("nonsense", "default")
     assert {each.pks for each in far_ear[0]} == {None}
+
+
+class Later:
+    """An executor whose thread is busy: what is submitted waits until it is done."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def submit(self, function, *arguments):
+        self.waiting.append((function, arguments))
+
+    def work(self):
+        while self.waiting:
+            function, arguments = self.waiting.pop(0)
+            function(*arguments)
+
+
+def test_what_receivers_are_too_slow_for_is_a_bounded_queue_and_then_anything(monkeypatch, far_ear, caplog):
+    """After what found room, so that it tells of all that did not; and then it goes on as before."""
+    monkeypatch.setattr(reader, "MOST_CARRIED", 3)
+    threads = Later()
+    take = _taking(asyncio.Event(), threads)
+    message = {"type": RING, "origin": "other", "changes": encode([CHANGE]), "using": "default"}
+    for _ in range(2):
+        far_ear.clear()
+        caplog.clear()
+        for _ in range(50):
+            take(message)
+        assert len(threads.waiting) == 4
+        threads.work()
+        assert list(far_ear)[:-1] == [[CHANGE]] * 3
+        assert far_ear[-1] == log.everything("default")
+        assert [record.getMessage() for record in caplog.records] == [
+            "More of default was changed than receivers keep up with: everything counts as changed."
+        ]
+
+
+def test_what_comes_while_anything_is_published_is_published_after_it(monkeypatch, far_ear):
+    monkeypatch.setattr(reader, "MOST_CARRIED", 1)
+    threads = Later()
+    take = _taking(asyncio.Event(), threads)
+    message = {"type": RING, "origin": "other", "changes": encode([CHANGE]), "using": "default"}
+    publish = reader._publish
+
+    def publishing(changes):
+        if not far_ear[1:]:
+            take(message)
+        publish(changes)
+
+    take(message)
+    take(message)
+    monkeypatch.setattr(reader, "_publish", publishing)
+    threads.work()
+    assert far_ear[-1] == [CHANGE]
 
 
 async def test_the_listener_survives_a_layer_that_fails(monkeypatch, caplog, channel_layer, other_process):

@@ -7,7 +7,7 @@ import pytest
 
 from core.reactive import catching_up, delivery, housekeeping
 from core.reactive.catching_up import Letter
-from core.reactive.protocol import DIFFERENCE
+from core.reactive.protocol import DIFFERENCE, NOTICE
 from core.sockets.credentials import Credential, Rights
 
 PATIENCE = 10
@@ -33,7 +33,7 @@ def logged_in(number):
 
 
 def difference(seq, sockets):
-    subscribers = {socket.subscriber: 0 for socket in sockets}
+    subscribers = {socket.subscriber: [0, socket.credential and socket.credential.user_pk] for socket in sockets}
     return {"type": DIFFERENCE, "observer": "o", "seq": seq, "messages": [f"m{seq}"], "subscribers": subscribers}
 
 
@@ -127,12 +127,35 @@ async def test_who_has_lost_the_right_is_told_nothing_and_the_others_are(post, c
     assert (lost.told, lost.barred, other.barred) == ([], True, False)
 
 
+async def test_what_a_user_subscribed_to_reaches_no_socket_of_anybody_else(post, checks):
+    """Nor does the notice that ends it."""
+    user = logged_in("a")
+    nobody, other = Socket("a"), Socket("a", Credential("token", "key b", "b"))
+    await connected(post, checks, [user, other])
+    post.connect(nobody)
+    post.deliver(difference(1, [user]))
+    notice = {"type": NOTICE, "observer": "o", "message": "the end", "subscribers": {user.subscriber: "a"}}
+    post.deliver(notice)
+    await until(lambda: len(user.told) == 2)
+    assert (user.told, user.barred) == (["m1", "the end"], False)
+    assert (nobody.told, other.told) == ([], [])
+    assert nobody.barred
+    assert other.barred
+
+
+async def test_a_notice_to_a_user_bars_a_socket_of_nobody_at_once(post):
+    nobody = Socket("a")
+    post.connect(nobody)
+    post.deliver({"type": NOTICE, "observer": "o", "message": "the end", "subscribers": {nobody.subscriber: "a"}})
+    assert (nobody.told, nobody.barred) == ([], True)
+
+
 async def test_what_cannot_be_checked_comes_from_the_journal_once_it_can(post, checks, monkeypatch, caplog):
     monkeypatch.setattr(delivery, "RETRY_PAUSE", 0.05)
     socket = logged_in("a")
     await connected(post, checks, [socket])
     checks.failing = True
-    letter = Letter("o", begun=0, differences=[(1, ["m1"])])
+    letter = Letter("o", "a", begun=0, differences=[(1, ["m1"])])
     monkeypatch.setattr(catching_up, "missed", lambda sent: [[letter] for _ in sent])
     post.deliver(difference(1, [socket]))
     await until(lambda: len(checks.asked) >= 3)
@@ -148,7 +171,7 @@ async def test_what_is_too_much_to_wait_comes_from_the_journal(post, checks, mon
     monkeypatch.setattr(delivery, "MOST_WAITING", 2)
     socket = logged_in("a")
     await connected(post, checks, [socket])
-    letter = Letter("o", begun=0, differences=[(seq, [f"m{seq}"]) for seq in range(1, 6)])
+    letter = Letter("o", "a", begun=0, differences=[(seq, [f"m{seq}"]) for seq in range(1, 6)])
     monkeypatch.setattr(catching_up, "missed", lambda sent: [[letter] for _ in sent])
     for seq in range(1, 6):
         post.deliver(difference(seq, [socket]))

@@ -7,8 +7,9 @@ from rest_framework.test import APIClient
 
 from core import users
 from core.models import Observer, Subscription
-from core.reactive import housekeeping
+from core.reactive import housekeeping, store
 from core.reactive.owners import Owner
+from core.sockets.credentials import Credential
 from polls.models import Choice, Question
 from tests.testapp.models import Cafe, Place
 
@@ -21,7 +22,9 @@ QUESTIONS, CHOICES = "/api/questions/", "/api/choices/"
     ("noted", "caller", "owns"),
     [
         (("", ""), Owner(), True),  # known by whoever knows it
-        (("", ""), Owner("s", "1"), True),
+        (("", ""), Owner("s"), True),
+        (("", ""), Owner("s", "1"), False),  # a link may have them ask with an id that somebody else knows
+        (("", ""), Owner("", "1"), False),
         (("s", ""), Owner("s"), True),
         (("s", ""), Owner("t"), False),
         (("s", ""), Owner(), False),
@@ -69,6 +72,67 @@ def test_an_id_of_a_session_survives_the_login(author, question):
     assert observe(APIClient(), "mine").status_code == 403
     client.login(username="author", password="author-password")
     assert observe(client, "mine").status_code == 200
+
+
+def test_nobody_can_have_who_is_logged_in_subscribe_for_them(world, author, hidden_question):
+    """A link to the list with the id of a socket that is open already."""
+    evil = world.page()
+    store.admit(evil.subscriber, Owner())
+    victim = client_of(author)
+    refused = observe(victim, evil.subscriber, QUESTIONS)
+    assert refused.status_code == 403
+    assert "belongs to another caller" in refused.json()["detail"]
+    assert not Subscription.objects.exists()
+    Question.objects.filter(pk=hidden_question.pk).update(question_text="Secret?")
+    world.work()
+    world.processes[0].catch_up()
+    assert evil.messages == []
+
+
+@pytest.mark.parametrize("by", ["message", "journal", "end"])
+def test_a_socket_opened_before_the_login_hears_nothing_of_the_user(world, author, hidden_question, by):
+    page, other = world.page(), world.page(author)
+    session = page.api.session
+    session["basket"] = 1
+    session.save()
+    page.observe(CHOICES)
+    other.disconnect()
+    other.subscriber = page.subscriber  # another socket of that subscriber, opened after the login
+    other.connect(world.processes[0])
+    page.api.login(username="author", password="author-password")
+    live = page.observe(QUESTIONS)
+    page.api.logout()
+    if by == "end":
+        author.is_active = False
+        author.save()
+    Question.objects.filter(pk=hidden_question.pk).update(question_text="Secret?")
+    for worker in world.workers:
+        worker.work()
+    if by == "journal":
+        world.post.clear()
+        world.processes[0].catch_up()
+    world.deliver()
+    assert (page.messages, page.barred) == ([], True)
+    assert [(each["msg"], each["observer"]) for each in other.messages] == [
+        ("revoked" if by == "end" else "changed", live.observer)
+    ]
+    assert not other.barred
+
+
+def test_a_socket_of_a_user_hears_what_was_asked_before_the_login(world, author, question):
+    page = world.page()
+    session = page.api.session
+    session["basket"] = 1
+    session.save()
+    live = page.observe(CHOICES)
+    page.api.login(username="author", password="author-password")
+    page.disconnect()
+    page.credential = Credential("session", "", str(author.pk))
+    page.connect(world.processes[0])
+    Choice.objects.filter(choice_text="Tea").vote()
+    world.work()
+    assert live.items[0]["votes"] == 1
+    assert not page.barred
 
 
 def test_a_token_and_a_session_of_one_user_are_one_owner(author, question):

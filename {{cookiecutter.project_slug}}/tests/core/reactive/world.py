@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from core.reactive import catching_up
 from core.reactive.registry import Registry
 from core.reactive.worker import Worker
+from core.sockets.credentials import Credential
 from tests.core.reactive.client import applied
 
 
@@ -81,6 +82,8 @@ class Page:
             self.api.force_login(user)
         self.lists = {}
         self.messages = []
+        self.credential = None if user is None else Credential("session", "", str(user.pk))
+        self.barred = False
         self.line = self.process = None
 
     # --- The socket ---
@@ -94,7 +97,12 @@ class Page:
         self.process.registry.discard(self.line)
         self.process = self.line = None
 
+    def bar(self):
+        self.barred = True
+
     def offer(self, text):
+        if self.barred:
+            return
         message = json.loads(text)
         self.messages.append(message)
         live = self.lists.get(message["observer"])
