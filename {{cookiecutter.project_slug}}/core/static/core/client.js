@@ -407,6 +407,8 @@ class Query extends Snapshot {
   request = null;
   #held = [];
   #rendered = false;
+  /** Under which id it was last answered: who has logged in elsewhere meanwhile is refused it, and needs a new one. */
+  #subscriber = null;
   #attempt = 0;
   #timer = null;
   #abort = () => this.close();
@@ -461,6 +463,7 @@ class Query extends Snapshot {
     this.request = null;
     if (!(answer instanceof LiveError)) this.#accept(answer.data);
     else if (answer.passing) this.#retry(answer.retryAfter * 1000);
+    else if (answer.status === 403 && this.#subscriber === subscriber) return observers.restart();
     else this.refuse(answer);
     for (const message of this.#held.splice(0)) this.hear(message);
     if (this.#timer === null) this.#attempt = 0;
@@ -503,6 +506,7 @@ class Query extends Snapshot {
     // The server speaks of another list, or what it says does not lead to where it is.
     this.#isWhole = observer !== this.observer || seq !== this.seq;
     if (this.#isWhole) return this.#retry();
+    this.#subscriber = this.#parts.url.searchParams.get("observe");
     this.settled = true;
     this.#show("loaded", before);
   }
