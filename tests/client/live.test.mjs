@@ -354,6 +354,32 @@ test("a refusal that gives its reason is told with it, and one of a stranger is 
   live.close();
 });
 
+test("a page whose user logged in elsewhere asks again under another id, and is refused once", async () => {
+  const site = new FakeSite([{ id: 1 }]);
+  const { live, latest } = await follow(site);
+  const [first] = site.requests;
+  site.onGet = ({ query }) => {
+    const isForeign = query.get("observe") === first.query.get("observe");
+    return isForeign ? { status: 403, body: { detail: "This subscriber id belongs to another caller." } } : null;
+  };
+  site.tell({ msg: "reload" });
+  await turns();
+  await pass(1000);
+  assert.equal(site.requests.at(-1).query.get("observe").length, 32);
+  assert.notEqual(site.requests.at(-1).query.get("observe"), first.query.get("observe"));
+  assert.equal(site.socket("observers").path, `/ws/${site.requests.at(-1).query.get("observe")}`);
+  assert.deepEqual(latest(), [{ id: 1 }]);
+  // A right that is really lost is refused under the new id, too.
+  const count = site.requests.length;
+  site.onGet = () => ({ status: 403, body: { detail: "Not yours." } });
+  site.tell({ msg: "reload" });
+  await turns();
+  await pass(1000);
+  assert.deepEqual(latest(), []);
+  assert.equal(site.requests.length, count + 2);
+  live.close();
+});
+
 test("of two requests only the answer to the latter counts", async () => {
   const site = new FakeSite([row(1, "new")]);
   const answers = [];
@@ -779,6 +805,10 @@ test("a request that fails tells how", async () => {
   site.onGet = () => ({ status: 400, body: { text: ["Too long."] } });
   const refusal = { status: 400, message: "text: Too long.", errors: { text: ["Too long."] } };
   await assert.rejects(live.request("POST", "/x/", {}), refusal);
+  site.onGet = () => ({ status: 404, body: "<html>", headers: { "Content-Type": "text/html; charset=utf-8" } });
+  const page = { status: 404, message: "GET /x/ was answered with 404.", errors: null };
+  await assert.rejects(live.request("GET", "/x/"), page);
+  site.onGet = null;
   site.isUp = false;
   await assert.rejects(live.request("GET", "/x/"), (error) => error.code === "network" && error.passing);
   site.isUp = true;
@@ -796,6 +826,8 @@ test("a batch is one request, and its results are read", async () => {
   const [made] = await live.batch(items, { atomic: true });
   assert.deepEqual(made.data, { id: 3 });
   assert.ok(made.ok);
-  assert.deepEqual(JSON.parse(site.requests[0].init.body), { batch: items, atomic: true, ordered: true });
+  assert.deepEqual(JSON.parse(site.requests[0].init.body), { batch: items, atomic: true });
+  await live.batch(items, { atomc: true });
+  assert.equal(JSON.parse(site.requests[1].init.body).atomc, true, "the server refuses what it does not know");
   live.close();
 });

@@ -407,6 +407,8 @@ class Query extends Snapshot {
   request = null;
   #held = [];
   #rendered = false;
+  /** Under which id it was last answered: who has logged in elsewhere meanwhile is refused it, and needs a new one. */
+  #subscriber = null;
   #attempt = 0;
   #timer = null;
   #abort = () => this.close();
@@ -461,6 +463,7 @@ class Query extends Snapshot {
     this.request = null;
     if (!(answer instanceof LiveError)) this.#accept(answer.data);
     else if (answer.passing) this.#retry(answer.retryAfter * 1000);
+    else if (answer.status === 403 && this.#subscriber === subscriber) return observers.restart();
     else this.refuse(answer);
     for (const message of this.#held.splice(0)) this.hear(message);
     if (this.#timer === null) this.#attempt = 0;
@@ -503,6 +506,7 @@ class Query extends Snapshot {
     // The server speaks of another list, or what it says does not lead to where it is.
     this.#isWhole = observer !== this.observer || seq !== this.seq;
     if (this.#isWhole) return this.#retry();
+    this.#subscriber = this.#parts.url.searchParams.get("observe");
     this.settled = true;
     this.#show("loaded", before);
   }
@@ -646,8 +650,8 @@ export class Live extends Emitter {
   query = (url, render, { signal } = {}) => this.#observers.follow(url, render, signal);
   stream = (name) => this.#resources.stream(name);
 
-  async batch(items, { atomic = false, ordered = true } = {}) {
-    const { data } = await this.request("POST", "api/batch/", { batch: items, atomic, ordered });
+  async batch(items, options = {}) {
+    const { data } = await this.request("POST", "api/batch/", { ...options, batch: items });
     return data.map(readResult);
   }
 
@@ -663,9 +667,11 @@ export class Live extends Emitter {
     if (token) init.headers[this.options.csrfHeader] = token;
     const answer = await this.#fetch(target, init, signal);
     if (answer.status < 400) return answer;
-    const said = sentence(answer.data, `${method} ${target.pathname} was answered with ${answer.status}.`);
+    // A page, such as that of a 404 outside the API, is no sentence to show.
+    const errors = answer.headers.get("Content-Type")?.includes("html") ? null : answer.data;
+    const said = sentence(errors, `${method} ${target.pathname} was answered with ${answer.status}.`);
     const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
-    throw new LiveError(said, { status: answer.status, errors: answer.data, retryAfter });
+    throw new LiveError(said, { status: answer.status, errors, retryAfter });
   }
 
   reconnect() {
