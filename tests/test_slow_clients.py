@@ -60,13 +60,14 @@ def memory(server):
 
 
 @contextlib.asynccontextmanager
-async def unreading(server, path, message):
+async def unreading(server, path, token, message):
     """Open a socket by hand, send ``message`` and wait for one answer; nothing is read of what comes after that."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     try:
         headers = (
             f"GET {path} HTTP/1.1",
             f"Host: 127.0.0.1:{server.port}",
+            f"Authorization: Token {token}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Version: 13",
@@ -87,10 +88,11 @@ async def unreading(server, path, message):
 
 
 @contextlib.asynccontextmanager
-async def reading(server, path, message):
+async def reading(server, path, token, message):
     """Open a socket that is read; give a function that waits until it is told of a text."""
     address = f"ws://127.0.0.1:{server.port}{path}"
-    async with websockets.connect(address, proxy=None) as ws:
+    headers = {"Authorization": f"Token {token}"}
+    async with websockets.connect(address, additional_headers=headers, proxy=None) as ws:
         await ws.send(json.dumps(message))
         await ws.recv()
 
@@ -126,19 +128,19 @@ async def test_who_does_not_read_is_dropped_and_may_come_back_and_the_server_doe
                     assert answer.status_code == 200
 
             # Once as it should be, so that all is loaded that is needed for it.
-            async with reading(server, path.format("first"), message) as told:
+            async with reading(server, path.format("first"), token, message) as told:
                 await observe("first")
                 for number in range(3):
                     await write(f"First {number}?")
                     await told(f"First {number}?")
             before = memory(server)
             for number in range(CLIENTS):
-                await stack.enter_async_context(unreading(server, path.format(f"client-{number}"), message))
+                await stack.enter_async_context(unreading(server, path.format(f"client-{number}"), token, message))
                 await observe(f"client-{number}")
             for number in range(WRITES):
                 await write(f"Still there {number}?")
             grown = memory(server) - before
-            async with reading(server, path.format("client-0"), message) as told:
+            async with reading(server, path.format("client-0"), token, message) as told:
                 await observe("client-0")
                 await write("Back?")
                 await told("Back?")
