@@ -70,6 +70,11 @@ def interpreter(version):
     return None
 
 
+def _hear_ctrl_c():
+    """Have the process hear of Ctrl-C, where the tests were started in the background by a shell that ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Server:
     """A server process, from its start until it has ended; used as a context manager.
 
@@ -89,6 +94,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
             )
 
     def wait(self, path="/healthz"):
