@@ -202,14 +202,15 @@ class TestDocument:
     async def test_a_permission_class_is_asked_for_user_action_and_key(self, document):
         async with connected(document) as ws:
             pk = await new(ws, "Guarded?")
-            for payload, status in (
+            expected = (
                 ({"action": "retrieve", "pk": pk}, 200),
                 ({"action": "create", "data": {"question_text": "Refused?"}}, 401),
                 ({"action": "delete", "pk": pk}, 401),
                 ({"action": "subscribe", "data": {"action": "update"}}, 401),
                 ({"action": "subscribe", "data": {"action": "update", "pk": pk}}, 200),
-            ):
-                await answer(ws, payload, status, stream="guarded")
+            )
+            for payload, status in expected:
+                assert (await ask(ws, "guarded", payload))["payload"]["response_status"] == status, payload
 
     async def test_pages_have_the_size_of_the_setting(self, document):
         async with connected(document) as ws:

@@ -60,6 +60,7 @@ async def test_who_is_a_member_no_longer_joins_again(monkeypatch, channel_layer)
         while not heard:
             await layer.group_send("toys", {"type": "toy"})
             await asyncio.sleep(0.02)
+    assert {message["type"] for message in heard} == {"toy"}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
