@@ -61,6 +61,27 @@ def test_a_question_appears_changes_and_vanishes_everywhere(site, windows):
         until(lambda page=page: agrees(page, site))
 
 
+FOLLOW_BY_TEXT = """async () => {
+    const { connect } = await import("/static/core/client.js");
+    const show = (questions) => { window.texts = questions.map((question) => question.question_text); };
+    await connect().query("/api/questions/?ordering=question_text&limit=200", show);
+}"""
+
+
+def test_a_question_moves_to_its_place_when_its_text_changes(site, windows):
+    """On the page questions stand by age and stay where they are; here they stand by their text."""
+    page = visit(windows, site)
+    page.evaluate(FOLLOW_BY_TEXT)
+    before = page.evaluate("texts")
+    site.shell("Question.objects.create(question_text='!First?')")
+    until(lambda: page.evaluate("texts") == ["!First?", *before])
+    site.shell("Question.objects.filter(question_text='!First?').update(question_text='~Last?')")
+    until(lambda: page.evaluate("texts") == [*before, "~Last?"])
+    site.shell("Question.objects.filter(question_text='~Last?').delete()")
+    until(lambda: page.evaluate("texts") == before)
+    assert before == sorted(before)
+
+
 def test_a_question_that_is_refused_says_why_and_is_not_lost(site, windows):
     page = windows.open(None)
     log_in(page, site)
