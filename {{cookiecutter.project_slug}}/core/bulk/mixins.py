@@ -198,7 +198,7 @@ class ListUpdateModelMixin(BulkMixin):
     def _patch_set(self, queryset: QuerySet[Any], body: Any, said: Intent) -> int:
         count = self._require_few(queryset.count())
         queryset = self._permitted(queryset)
-        first = next(iter(queryset.prefetch_related(None)[:1]), None)
+        first = next(iter(queryset.order_by().prefetch_related(None)[:1]), None)  # any: a list may be slow to order
         child: Any = self.get_serializer(queryset.model() if first is None else first, data=body, partial=True)
         require_writable(child, body)
         if isinstance(body, Mapping) and not body:

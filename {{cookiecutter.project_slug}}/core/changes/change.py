@@ -1,5 +1,6 @@
 """What a change is: the plain value that goes from a write to everyone who wants to know of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -38,11 +39,12 @@ class Touch(NamedTuple):
     """One observation: what a single write did to one table.
 
     ``kind`` is one of ``KINDS``, or ``UPSERTED`` for rows of which only the database knows whether they were there.
+    ``pks`` may be a range: keys that follow one another need not be made before somebody wants them.
     """
 
     table: Table
     kind: str
-    pks: tuple[Any, ...] | None = None
+    pks: Sequence[Any] | None = None
     fields: frozenset[str] | None = None
 
 

@@ -59,6 +59,8 @@ def are_integers(values: Collection[Any]) -> bool:
 
 
 def _keys(pks: tuple[Any, ...]) -> Any:
+    if len(pks) >= WORTH_RUNS and pks == _following(pks[0], len(pks)):  # at once: there may be thousands
+        return {"runs": [(pks[0], len(pks))]}
     if not are_integers(pks):
         return [_plain(pk) for pk in pks]
     if len(pks) >= WORTH_RUNS and len(runs := _runs(pks)) * 4 <= len(pks):
@@ -66,10 +68,12 @@ def _keys(pks: tuple[Any, ...]) -> Any:
     return pks
 
 
+def _following(first: Any, count: int) -> tuple[int, ...]:
+    return tuple(range(first, first + count)) if type(first) is int else ()
+
+
 def _runs(pks: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return ``pks`` as (first, how many) of numbers that follow one another, in their order."""
-    if pks == tuple(range(pks[0], pks[0] + len(pks))):  # at once: there may be thousands
-        return [(pks[0], len(pks))]
     starts = [0, *(at for at, (one, other) in enumerate(pairwise(pks), 1) if other != one + 1), len(pks)]
     return [(pks[start], end - start) for start, end in pairwise(starts)]
 

@@ -38,10 +38,11 @@ _KINDS: Final = {CREATED: (CREATED,), UPDATED: (UPDATED,), DELETED: (DELETED,), 
 class _Rows:
     """The ledger of one table."""
 
-    __slots__ = ("fields", "some", "states")
+    __slots__ = ("fields", "run", "some", "states")
 
     def __init__(self) -> None:
         self.states: dict[Hashable, str] | None = {}  # None: there were too many
+        self.run: tuple[range, str] | None = None  # the same, while all keys follow one another and all states are one
         self.some: set[str] = set()  # kinds of rows whose keys are not known
         self.fields: frozenset[str] | None = frozenset()  # written by updates
 
@@ -50,8 +51,14 @@ class _Rows:
             self.fields = None if fields is None or self.fields is None else self.fields | fields
         if pks is None or self.states is None:
             self.some.update(_KINDS[kind])
-            return
-        states, pks = self.states, tuple(pks)
+        elif isinstance(pks, range) and not self.states and self.run is None:
+            self.run = (pks, kind)  # a bulk operation, and mostly the only one: nothing is made for each row
+            if len(pks) > limit:
+                self.give_up()
+        else:
+            self._add_each(self._spread(self.states), kind, tuple(pks), limit)
+
+    def _add_each(self, states: dict[Hashable, str], kind: str, pks: tuple[Hashable, ...], limit: int) -> None:
         if states.keys().isdisjoint(pks):
             states.update(dict.fromkeys(pks, kind))  # at once: there may be thousands
         else:
@@ -59,6 +66,13 @@ class _Rows:
                 self._put(states, pk, kind)
         if len(states) > limit:
             self.give_up()
+
+    def _spread(self, states: dict[Hashable, str]) -> dict[Hashable, str]:
+        """Return ``states`` with the run, if there is one, taken apart."""
+        if self.run is not None:
+            states.update(dict.fromkeys(*self.run))
+            self.run = None
+        return states
 
     def _put(self, states: dict[Hashable, str], pk: Hashable, kind: str) -> None:
         before = states.get(pk)
@@ -71,40 +85,42 @@ class _Rows:
 
     def give_up(self) -> None:
         """Forget the keys."""
-        for state in set((self.states or {}).values()):
+        for state in self._by_state():
             self.some.update(_KINDS[state])
-        self.states = None
+        self.states = self.run = None
 
     def merge(self, later: "_Rows", limit: int) -> None:
         self.some |= later.some
         if later.states is None:
             self.give_up()
-        by_state: dict[str, list[Hashable]] = {}
-        for pk, state in (later.states or {}).items():
-            by_state.setdefault(state, []).append(pk)
-        for state, pks in by_state.items():
+        for state, pks in later._by_state().items():  # noqa: SLF001 - another of this kind
             if state is not GONE:
                 self.add(state, pks, later.fields, limit)
         if UPDATED in later.some:
             self.fields = None if self.fields is None or later.fields is None else self.fields | later.fields
 
     def changes(self, table: Table, using: str) -> Iterable[Change]:
-        pks = self._by_kind()
+        pks: dict[str, Sequence[Hashable]] = {}
+        for state, found in self._by_state().items():
+            for kind in _KINDS[state]:
+                pks[kind] = [*pks[kind], *found] if kind in pks else found
         for kind in (CREATED, UPDATED, DELETED):
             if kind in self.some or kind in pks:
                 known = None if kind in self.some else tuple(pks[kind])
                 fields = self.fields if kind == UPDATED else None
                 yield Change(table.model, table.name, kind, known, fields, using)
 
-    def _by_kind(self) -> dict[str, Sequence[Hashable]]:
+    def _by_state(self) -> dict[str, Sequence[Hashable]]:
+        if self.run is not None:
+            pks, state = self.run
+            return {state: pks}
         states = self.states or {}
         if len(alike := set(states.values())) == 1:
-            return dict.fromkeys(_KINDS[alike.pop()], tuple(states))
-        pks: dict[str, list[Hashable]] = {}
+            return {alike.pop(): tuple(states)}
+        by_state: dict[str, list[Hashable]] = {}
         for pk, state in states.items():
-            for kind in _KINDS[state]:
-                pks.setdefault(kind, []).append(pk)
-        return {**pks}
+            by_state.setdefault(state, []).append(pk)
+        return {**by_state}
 
 
 class Ledger:

@@ -8,6 +8,9 @@ of their keys than are wanted; SQLite gives them out one by one.
 On SQLite that takes three times as long as the statement by itself. But there a query before costs no round trip, and
 under the lock for writing it sees the very rows: where the condition is plain, it is asked instead, as a part of the
 same call of the cursor.
+
+To fetch ten thousand keys takes longer than to write the rows. Keys that are whole numbers are therefore asked for their
+number, the first and the last: where they follow one another, as those of a bulk operation mostly do, that says it all.
 """
 
 import re
@@ -18,6 +21,7 @@ from functools import partial
 from typing import Any
 
 from django.db import connections
+from django.db.models import IntegerField
 
 from core.changes.change import Table
 from core.changes.encoding import are_integers
@@ -30,7 +34,7 @@ class Written:
 
     table: Table
     count: int
-    pks: tuple[Any, ...] | None
+    pks: Sequence[Any] | None
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class _Target:
     table: Table
     starts: tuple[str, ...]
     columns: tuple[str, ...]  # quoted
+    is_whole: bool  # the key is one column of whole numbers
     restore: Callable[[Sequence[Sequence[Any]]], tuple[Any, ...]]  # from rows of the database to keys
 
 
@@ -65,27 +70,30 @@ def returning(using: str, parts: Sequence[Part], limit: int) -> Iterator[Observe
     """
     connection = connections[using]
     observed = Observed()
-    complete = _COMPLETE.get(connection.vendor)
-    if complete is None:
+    ways = _WAYS.get(connection.vendor)
+    if ways is None:
         yield observed
         return
+    complete, read = ways
     targets = [_target(part, connection.ops.quote_name) for part in parts]
 
     def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         target = next((each for each in targets if sql.startswith(each.starts)), None)
         if target is None or many or " RETURNING " in sql:
             return execute(sql, params, many, context)
-        if (question := _question(connection, target, sql, params, limit)) is not None:
-            execute(*question, many, context)
-            rows = context["cursor"].fetchall()
+        cursor = context["cursor"]
+        if (question := _question(connection, target, sql, params)) is not None:
+
+            def ask(query: str, values: Sequence[Any]) -> list[Any]:
+                execute(query, values, many, context)
+                return list(cursor.fetchall())
+
+            pks = _asked(ask, target, question, limit)
             result = execute(sql, params, many, context)
-            count = context["cursor"].rowcount
-            pks = target.restore(rows) if len(rows) <= limit else None
-            observed.statements.append(Written(target.table, count, pks))
-            return result
-        result = execute(complete[0](sql, target.columns, limit), params, many, context)
-        count, rows = complete[1](context["cursor"], limit)
-        pks = target.restore(rows) if count <= limit else None
+            count = cursor.rowcount
+        else:
+            result = execute(complete(sql, target, limit), params, many, context)
+            count, pks = read(cursor, target, limit)
         observed.statements.append(Written(target.table, count, pks))
         return result
 
@@ -99,7 +107,15 @@ def _target(part: Part, quote: Callable[[str], str]) -> _Target:
     fields = part.model._meta.pk_fields
     columns = tuple(f"{name}.{quote(each.column or '')}" for each in fields)
     starts = (f"UPDATE {name} ", f"DELETE FROM {name}", f"INSERT INTO {name} ", f"INSERT OR IGNORE INTO {name} ")  # noqa: S608
-    return _Target(table, starts, columns, partial(_restored, fields))
+    is_whole = len(fields) == 1 and isinstance(_referred(fields[0]), IntegerField)
+    return _Target(table, starts, columns, is_whole, partial(_restored, fields))
+
+
+def _referred(field_: Any) -> Any:
+    """Return the field whose values ``field_`` holds: of a foreign key, the one at its other end."""
+    while field_.is_relation:
+        field_ = field_.target_field
+    return field_
 
 
 def _restored(fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
@@ -113,13 +129,31 @@ def _value(field_: Any, value: Any) -> Any:
     return value if type(value) is int else field_.to_python(value)
 
 
+def _run(count: int, first: Any, last: Any) -> range | None:
+    """Return the keys, which are ``count`` different whole numbers, if they follow one another."""
+    if not count:
+        return range(0)
+    follow = type(first) is type(last) is int and last - first + 1 == count
+    return range(first, last + 1) if follow else None
+
+
+# --- SQLite: a query before the statement ---------------------------------------------------------------------
+
+
 _CALL = re.compile(r"\w\(")
 
 
-def _question(
-    connection: Any, target: _Target, sql: str, params: Any, limit: int
-) -> tuple[str, Sequence[Any] | None] | None:
-    """Return the query that tells beforehand which rows ``sql`` will write; None if it might tell of others.
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Which rows a query beforehand is to ask for."""
+
+    source: str  # FROM ... WHERE ...
+    params: tuple[Any, ...]
+    most: int  # parameters that one query may have
+
+
+def _question(connection: Any, target: _Target, sql: str, params: Any) -> _Question | None:
+    """Return which rows ``sql`` will write, as a query before it can say it; None if it might tell of others.
 
     That is where another connection could write in between, and where the condition holds a subquery or calls a
     function, which may be random or look at the clock. Where the statement rewrites keys, the new ones are wanted; and
@@ -131,52 +165,81 @@ def _question(
     if not (locked and connection.in_atomic_block and connection.commit_on_exit):
         return None
     head, where, condition = sql.partition(" WHERE ")
-    bare = _bare(target.columns)
-    if _CALL.search(condition) or any(f"{column} = " in head for column in bare):
+    if _CALL.search(condition) or any(f"{column} = " in head for column in _bare(target.columns)):
         return None
     if [condition] == [f"{column} = %s" for column in target.columns] or " WHERE " in condition:
         return None
-    skipped = head.count("%s")
     name = target.columns[0].rpartition(".")[0]
-    keys = ", ".join(bare)
+    of_rows = tuple(params or ())[head.count("%s") :]
+    return _Question(f"FROM {name}{where}{condition}", of_rows, connection.features.max_query_params)
+
+
+def _asked(
+    ask: Callable[[str, Sequence[Any]], list[Any]], target: _Target, question: _Question, limit: int
+) -> Sequence[Any] | None:
+    """Return the keys of the rows in question, or None if they are more than ``limit``."""
+    keys = ", ".join(_bare(target.columns))
+    wanted = ("COUNT(*)", f"MIN({keys})", f"MAX({keys})")
+    if target.is_whole and len(wanted) * len(question.params) <= question.most:
+        # Each by itself: both ends are found without looking at what lies between them.
+        ends = ", ".join(f"(SELECT {each} {question.source})" for each in wanted)
+        ((count, first, last),) = ask(f"SELECT {ends}", question.params * len(wanted))
+        if count > limit:
+            return None
+        if (run := _run(count, first, last)) is not None:
+            return run
     # In the order of the table, not of some index: keys that follow one another are short in the log.
-    query = f"SELECT {keys} FROM {name}{where}{condition} ORDER BY {keys} LIMIT {limit + 1}"  # noqa: S608
-    return query, params[skipped:] if params else params
+    rows = ask(f"SELECT {keys} {question.source} ORDER BY {keys} LIMIT {limit + 1}", question.params)
+    return target.restore(rows) if len(rows) <= limit else None
 
 
 def _bare(columns: Sequence[str]) -> list[str]:
     return [column.rpartition(".")[2] for column in columns]
 
 
-def _complete_postgresql(sql: str, columns: Sequence[str], limit: int) -> str:
-    names = ", ".join(f"k{number}" for number in range(len(columns)))
-    keys = ", ".join(f"{column} AS k{number}" for number, column in enumerate(columns))
+# --- What the statement itself tells --------------------------------------------------------------------------
+
+
+def _complete_postgresql(sql: str, target: _Target, limit: int) -> str:
+    keys = ", ".join(f"{column} AS k{number}" for number, column in enumerate(target.columns))
+    # Different whole numbers follow one another if the last is as far from the first as there are others: then these
+    # say it all. (In this form nothing can overflow: the last one is at least that far.)
+    ends, if_needed = ("NULL AS first, NULL AS last", "")
+    if target.is_whole:
+        ends, if_needed = ("MIN(k0) AS first, MAX(k0) AS last", "AND last <> first + (rows - 1)")
     # A statement that writes runs to its end in a CTE, however few of its rows are asked for.
     return (
-        f"WITH written AS ({sql} RETURNING {keys}) "  # noqa: S608
-        f"SELECT {names}, (SELECT count(*) FROM written) FROM written LIMIT {limit + 1}"
+        f"WITH written AS ({sql} RETURNING {keys}), "  # noqa: S608
+        f"span AS (SELECT COUNT(*) AS rows, {ends} FROM written) "
+        f"SELECT span.*, few.* FROM span LEFT JOIN (SELECT * FROM written LIMIT {limit}) AS few "
+        f"ON rows <= {limit} {if_needed}"
     )
 
 
-def _read_postgresql(cursor: Any, _limit: int) -> tuple[int, list[Sequence[Any]]]:
+def _read_postgresql(cursor: Any, target: _Target, limit: int) -> tuple[int, Sequence[Any] | None]:
     rows = cursor.fetchall()
-    return (rows[0][-1], rows) if rows else (0, [])
+    count, first, last = rows[0][:3]
+    if count > limit:
+        return count, None
+    run = _run(count, first, last)
+    return count, target.restore([row[3:] for row in rows]) if run is None else run
 
 
-def _complete_sqlite(sql: str, columns: Sequence[str], _limit: int) -> str:
+def _complete_sqlite(sql: str, target: _Target, _limit: int) -> str:
     # SQLite knows the table by its bare columns only.
-    return f"{sql} RETURNING {', '.join(_bare(columns))}"
+    return f"{sql} RETURNING {', '.join(_bare(target.columns))}"
 
 
-def _read_sqlite(cursor: Any, limit: int) -> tuple[int, list[Sequence[Any]]]:
+def _read_sqlite(cursor: Any, target: _Target, limit: int) -> tuple[int, Sequence[Any] | None]:
     rows = cursor.fetchmany(limit)
     count = len(rows)
     while more := cursor.fetchmany(1000):  # the statement ends, and counts its rows, when the last has been read
         count += len(more)
-    return count, rows
+    return count, target.restore(rows) if count <= limit else None
 
 
-_COMPLETE: dict[str, tuple[Callable[..., str], Callable[..., tuple[int, list[Sequence[Any]]]]]] = {
+_WAYS: dict[str, tuple[Callable[[str, _Target, int], str], Callable[..., tuple[int, Sequence[Any] | None]]]] = {
     "postgresql": (_complete_postgresql, _read_postgresql),
     "sqlite": (_complete_sqlite, _read_sqlite),
 }
+"""How a statement is completed, and what it then gives is read."""

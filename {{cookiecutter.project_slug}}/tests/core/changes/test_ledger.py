@@ -46,6 +46,32 @@ def test_above_the_limit_the_keys_are_given_up():
     }
 
 
+@pytest.mark.parametrize("limit", [4, 100])
+@pytest.mark.parametrize(
+    "writes",
+    [
+        [("updated", range(1, 5), ["a"])],
+        [("updated", range(1, 5), ["a"]), ("updated", range(3, 7), ["b"])],
+        [("created", range(1, 5)), ("deleted", (2,)), ("updated", range(1, 2))],
+        [("updated", (9,)), ("created", range(1, 5))],
+        [("deleted", range(1, 5)), ("deleted", None)],
+        [("created", range(1, 8)), ("updated", range(1, 3))],
+        [("upserted", range(1, 5))],
+        [("updated", range(0)), ("deleted", range(1, 3))],
+    ],
+)
+def test_keys_given_as_a_range_are_keys(writes, limit):
+    """A range of keys comes to what the same keys come to one by one, in one savepoint or in two."""
+    listed = [(kind, pks and tuple(pks), *fields) for kind, pks, *fields in writes]
+    expected = net(*listed, limit=limit)
+    assert net(*writes, limit=limit) == expected
+    before, after = Ledger(limit), Ledger(limit)
+    for ledger, (kind, pks, *fields) in zip([before, *[after] * len(writes)], writes, strict=False):
+        ledger.add(Touch(NOTE, kind, pks, frozenset(fields[0]) if fields else None))
+    before.merge(after)
+    assert {change.kind: (change.pks, change.fields) for change in before.changes("x")} == expected
+
+
 def test_merging_is_adding_in_order():
     """What a released savepoint did counts as done after what was done before it."""
     before, after = Ledger(10), Ledger(10)

@@ -142,6 +142,48 @@ def test_rows_are_asked_for_beforehand_only_where_that_is_exact(ear, questions, 
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("gone", [[], [0], [3, 5], [1, 2, 3, 4, 6]])
+@pytest.mark.parametrize("limit", [3, 8])
+def test_keys_are_exact_whether_they_follow_one_another_or_not(ear, gone, limit):
+    """An update and a deletion tell each key once, in order, up to the limit, with gaps and without."""
+    notes = programs.Note.objects.bulk_create([programs.Note(size=1) for _ in range(8)])
+    programs.Note.objects.filter(pk__in=[notes[place].pk for place in gone]).update(size=2)
+    left = tuple(note.pk for place, note in enumerate(notes) if place not in gone)
+    ear.clear()
+    with override_settings(CORE={"CHANGES": {"MAX_PKS": limit}}):
+        assert programs.Note.objects.filter(size=1).update(size=3) == len(left)
+        assert programs.Note.objects.filter(size=3).delete()[0] == len(left)
+        assert programs.Note.objects.filter(size=3).update(size=4) == 0
+    told = left if len(left) <= limit else None
+    assert [(kind, pks and tuple(sorted(pks))) for _, kind, pks, _ in ear.told()] == [("updated", told), ("deleted", told)]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("keys", [(-(2**63), 5), (-(2**63), 1 - 2**63), (-1, 0, 1), (5,)])
+def test_keys_far_apart_and_far_out_are_told(ear, keys):
+    """Nothing overflows where the first and the last key are compared."""
+    for key in keys:
+        programs.Note(pk=key, size=1).save(force_insert=True)
+    ear.clear()
+    assert programs.Note.objects.filter(size=1).update(size=2) == len(keys)
+    ((_, _, pks, _),) = ear.told()
+    assert tuple(sorted(pks)) == keys
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("model", [programs.Ticket, programs.Seat, programs.Cafe])
+def test_keys_that_are_no_whole_numbers_are_told_as_well(ear, model):
+    """Texts, keys of several columns, and keys that are foreign keys too."""
+    for number in range(3):
+        model.objects.create(**{programs.Seat: {"row": 1, "number": number}}.get(model, {}))
+    expected = {row.pk for row in model.objects.all()}
+    ear.clear()
+    name = {programs.Ticket: "title", programs.Seat: "guest"}.get(model, "name")
+    assert model.objects.update(**{name: "a"}) == 3
+    assert expected == set(ear.told()[0][2])
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="asked beforehand on SQLite only")
 def test_rows_are_not_asked_for_where_others_may_write_in_between(ear, questions, monkeypatch):
     """Without the lock for writing from the start of the transaction, the statement itself tells."""
