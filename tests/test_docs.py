@@ -1,4 +1,4 @@
-"""The pages say what the code does: every setting stands on its feature's page, every new name of an old one is there."""
+"""The pages say what the code does: settings stand on their features' pages, new names of old ones are there."""
 
 import json
 import re

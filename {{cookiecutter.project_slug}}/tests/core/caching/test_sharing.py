@@ -478,14 +478,16 @@ def test_errors_are_kept_only_when_asked(api, use, settings):
         raise APIException
 
     asked = {"cache_errors": True}
-    use(no=view_of(error), yes=view_of(error, **asked), fault=view_of(fault, **asked))
+    never = view_of(error, cache_errors=False)
+    use(no=view_of(error), yes=view_of(error, **asked), fault=view_of(fault, **asked), never=never)
     for url, status, kept in (("/no/", 404, False), ("/yes/", 404, True), ("/fault/", 500, True)):
         assert api.get(url).status_code == status
         again = api.get(url)
         assert (again.status_code, hit(again)) == (status, kept)
     settings.CORE = {"CACHING": {"DEFAULT_CACHE_ERRORS": True}}
-    api.get("/no/")
-    assert hit(api.get("/no/"))
+    for url, kept in (("/no/", True), ("/never/", False)):
+        api.get(url)
+        assert hit(api.get(url)) is kept
 
 
 def test_headers_tell_the_truth(api, use, shelf, monkeypatch):
