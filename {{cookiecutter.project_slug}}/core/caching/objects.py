@@ -40,9 +40,7 @@ def ask(view: Any) -> None:
 
 
 def is_own(view: Any, obj: Any) -> bool:
-    """Tell whether ``obj`` is what ``ask`` will find for ``view``: the row that the URL names, and no other."""
-    if not isinstance(view, GenericAPIView):
-        return False
+    """Tell whether ``obj`` is what ``ask`` will find for the generic ``view``: the row that the URL names."""
     name = view.lookup_url_kwarg or view.lookup_field
     if name not in view.kwargs:
         return False
@@ -74,7 +72,9 @@ class Asked:
         """Whether the same can be asked again without running the view."""
         if not self._objects or not asks_objects(self._view):
             return True
-        return len(self._objects) == 1 and is_own(self._view, self._objects[0])
+        return (
+            len(self._objects) == 1 and isinstance(self._view, GenericAPIView) and is_own(self._view, self._objects[0])
+        )
 
     @contextmanager
     def watching(self) -> Iterator[None]:
