@@ -27,7 +27,10 @@ def given() -> Path:
 
 def clone(folder: str) -> None:
     """Clone the pages of the template into ``folder``, from where cruft has just cloned it."""
-    for command in (("clone", "--quiet", "--no-checkout", REPOSITORY, "."), ("checkout", "--quiet", COMMIT, "--", "docs")):
+    for command in (
+        ("clone", "--quiet", "--no-checkout", REPOSITORY, "."),
+        ("checkout", "--quiet", COMMIT, "--", "docs"),
+    ):
         if subprocess.run(["git", *command], cwd=folder, check=False).returncode:
             sys.exit(f"The template's docs could not be cloned from {REPOSITORY!r}.")
 
