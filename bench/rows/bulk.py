@@ -122,7 +122,7 @@ def _times(size: int) -> int:
 
 def _fill(size: int) -> None:
     for model in (Plain, Watched):
-        if connection.vendor == "postgresql":  # where rows that were deleted lie about, and are read past, until a VACUUM
+        if connection.vendor == "postgresql":  # deleted rows would lie about there, and be read past, until a VACUUM
             connection.cursor().execute(f"TRUNCATE {model._meta.db_table}")
         model._base_manager.all()._raw_delete("default")
         model._base_manager.bulk_create([model(text=f"row {number}") for number in range(size)])

@@ -9,8 +9,9 @@ On SQLite that takes three times as long as the statement by itself. But there a
 under the lock for writing it sees the very rows: where the condition is plain, it is asked instead, as a part of the
 same call of the cursor.
 
-To fetch ten thousand keys takes longer than to write the rows. Keys that are whole numbers are therefore asked for their
-number, the first and the last: where they follow one another, as those of a bulk operation mostly do, that says it all.
+To fetch ten thousand keys takes longer than to write the rows. Of keys that are whole numbers the database is therefore
+asked how many there are, for the first and for the last: where they follow one another, as those of a bulk operation
+mostly do, that says it all.
 """
 
 import re
@@ -26,6 +27,9 @@ from django.db.models import IntegerField
 from core.changes.change import Table
 from core.changes.encoding import are_integers
 from core.changes.tables import Part
+
+FEW = 200
+"""Keys that SQLite is asked for before it is asked whether they are a run."""
 
 
 @dataclass(slots=True)
@@ -179,17 +183,26 @@ def _asked(
 ) -> Sequence[Any] | None:
     """Return the keys of the rows in question, or None if they are more than ``limit``."""
     keys = ", ".join(_bare(target.columns))
-    wanted = ("COUNT(*)", f"MIN({keys})", f"MAX({keys})")
-    if target.is_whole and len(wanted) * len(question.params) <= question.most:
-        # Each by itself: both ends are found without looking at what lies between them.
-        ends = ", ".join(f"(SELECT {each} {question.source})" for each in wanted)
-        ((count, first, last),) = ask(f"SELECT {ends}", question.params * len(wanted))
+
+    def first(most: int) -> list[Any]:
+        # In the order of the table, not of some index: keys that follow one another are short in the log.
+        return ask(f"SELECT {keys} {question.source} ORDER BY {keys} LIMIT {most}", question.params)
+
+    # Few are fetched at once: to look for them a second time may take as long as the statement.
+    rows = first(min(FEW, limit) + 1)
+    if len(rows) > limit:
+        return None
+    if len(rows) <= FEW:
+        return target.restore(rows)
+    if target.is_whole and 2 * len(question.params) <= question.most:
+        # Each by itself: the last one is found without looking at those before it.
+        ends = f"(SELECT COUNT(*) {question.source}), (SELECT MAX({keys}) {question.source})"
+        ((count, last),) = ask(f"SELECT {ends}", question.params * 2)
         if count > limit:
             return None
-        if (run := _run(count, first, last)) is not None:
+        if (run := _run(count, rows[0][0], last)) is not None:
             return run
-    # In the order of the table, not of some index: keys that follow one another are short in the log.
-    rows = ask(f"SELECT {keys} {question.source} ORDER BY {keys} LIMIT {limit + 1}", question.params)
+    rows = first(limit + 1)
     return target.restore(rows) if len(rows) <= limit else None
 
 
