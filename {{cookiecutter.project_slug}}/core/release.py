@@ -38,6 +38,8 @@ def release() -> str:
 def _folders() -> set[Path]:
     """Return where the code of the site lies: its applications, and what is beside its URLs."""
     folders = {Path(config.path) for config in apps.get_app_configs()}
-    if (urls := getattr(import_module(settings.ROOT_URLCONF), "__file__", None)) is not None:
+    # Django takes a module for its name, as tests give it one that they have made.
+    module = import_module(settings.ROOT_URLCONF) if isinstance(settings.ROOT_URLCONF, str) else settings.ROOT_URLCONF
+    if (urls := getattr(module, "__file__", None)) is not None:
         folders.add(Path(urls).parent)
     return {folder for folder in folders if not _INSTALLED.intersection(folder.parts)}

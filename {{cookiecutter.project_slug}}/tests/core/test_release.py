@@ -36,6 +36,13 @@ def test_the_code_of_the_site_is_that_of_its_applications_and_what_is_beside_its
     assert {"core", "polls", "config"} <= {folder.name for folder in release._folders()}
 
 
+def test_where_a_test_has_urls_of_its_own_they_may_lie_nowhere(serve):
+    serve([])
+    folders = {folder.name for folder in release._folders()}
+    assert {"core", "polls"} <= folders
+    assert "config" not in folders
+
+
 def test_what_cannot_be_read_does_not_count(tmp_path, monkeypatch):
     """An editor's lock, a link to nowhere and a folder with the name of a file."""
     monkeypatch.setattr(release, "_folders", lambda: {tmp_path})

@@ -457,7 +457,7 @@ def test_a_thread_that_is_held_up_after_its_statement_is_not_overtaken(ear, hist
 
     try:
         first = threads.start(slow)
-        assert written.wait(10)
+        assert written.wait(60)
         second = threads.start(fast)
         first.join()
         second.join()
@@ -474,7 +474,7 @@ def test_the_turnstile_keeps_the_order_of_tickets():
     late.start()
     turnstile.give_back(second)
     turnstile.let(first, lambda: done.append(1))
-    late.join(5)
+    late.join(60)
     assert done == [1, 3]
 
 
