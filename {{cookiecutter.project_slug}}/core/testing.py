@@ -36,27 +36,30 @@ TIMEOUT: Final = 30.0
 
 
 class PatientCommunicator(WebsocketCommunicator):
-    """Waits for ``TIMEOUT`` seconds where Channels' own waits for one, which a busy machine may take for anything."""
+    """Waits for ``TIMEOUT`` seconds where Channels' own waits for one, which a busy machine may take for anything.
 
-    async def connect(self, timeout: float = TIMEOUT) -> tuple[bool, Any]:
+    Arguments have the names that they have there.
+    """
+
+    async def connect(self, timeout: float = TIMEOUT) -> tuple[bool, Any]:  # noqa: ASYNC109
         """Open the socket; return whether it was accepted, and the subprotocol or the code of the refusal."""
         connected: tuple[bool, Any] = await super().connect(timeout)
         return connected
 
-    async def receive_output(self, timeout: float = TIMEOUT) -> dict[str, Any]:
+    async def receive_output(self, timeout: float = TIMEOUT) -> dict[str, Any]:  # noqa: ASYNC109
         """Return the next message of the protocol."""
         message: dict[str, Any] = await super().receive_output(timeout)
         return message
 
-    async def receive_from(self, timeout: float = TIMEOUT) -> Any:
+    async def receive_from(self, timeout: float = TIMEOUT) -> Any:  # noqa: ASYNC109
         """Return the next text."""
         return await super().receive_from(timeout)
 
-    async def receive_json_from(self, timeout: float = TIMEOUT) -> Any:
+    async def receive_json_from(self, timeout: float = TIMEOUT) -> Any:  # noqa: ASYNC109
         """Return what the next text holds."""
         return await super().receive_json_from(timeout)
 
-    async def disconnect(self, code: int = 1000, timeout: float = TIMEOUT) -> None:
+    async def disconnect(self, code: int = 1000, timeout: float = TIMEOUT) -> None:  # noqa: ASYNC109
         """Close the socket, and wait until the application has ended."""
         await super().disconnect(code, timeout)
 
