@@ -250,13 +250,12 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
         assert f"    {server.url}{path} " in server.output
 
     (checkout / ".demo/live_polls/mine.py").write_text("")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        wanted = taken.getsockname()[1]
-        with demo(checkout, wanted + 1, wanted) as server:
-            server.wait_for_output("taking ")
-            server.port = int(re.search(r"taking (\d+) instead", server.output)[1])
-            server.url = f"http://127.0.0.1:{server.port}"
-            server.wait()
+    wanted = free_port()
+    with socket.create_server(("127.0.0.1", wanted)), demo(checkout, wanted + 1, wanted) as server:
+        server.wait_for_output("taking ")
+        server.port = int(re.search(r"taking (\d+) instead", server.output)[1])
+        server.url = f"http://127.0.0.1:{server.port}"
+        server.wait()
     assert f"Port {wanted} of 127.0.0.1 is in use" in server.output
     assert f"{server.url}/api/docs/ " in server.output
     assert "Making .venv" not in server.output
