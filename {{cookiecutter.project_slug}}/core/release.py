@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
@@ -38,8 +38,9 @@ def release() -> str:
 def _folders() -> set[Path]:
     """Return where the code of the site lies: its applications, and what is beside its URLs."""
     folders = {Path(config.path) for config in apps.get_app_configs()}
-    # Django takes a module for its name, as tests give it one that they have made.
-    module = import_module(settings.ROOT_URLCONF) if isinstance(settings.ROOT_URLCONF, str) else settings.ROOT_URLCONF
-    if (urls := getattr(module, "__file__", None)) is not None:
-        folders.add(Path(urls).parent)
+    urls: Any = settings.ROOT_URLCONF
+    # As Django has it: a name, or the module itself, as tests put one together.
+    module = import_module(urls) if isinstance(urls, str) else urls
+    if (file := getattr(module, "__file__", None)) is not None:
+        folders.add(Path(file).parent)
     return {folder for folder in folders if not _INSTALLED.intersection(folder.parts)}

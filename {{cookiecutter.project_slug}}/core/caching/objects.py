@@ -39,28 +39,41 @@ def ask(view: Any) -> None:
     view.check_object_permissions(view.request, row)
 
 
+def is_own(view: Any, obj: Any) -> bool:
+    """Tell whether ``obj`` is what ``ask`` will find for the generic ``view``: the row that the URL names."""
+    name = view.lookup_url_kwarg or view.lookup_field
+    if name not in view.kwargs:
+        return False
+    rows = view.get_queryset() if view.queryset is None else view.queryset
+    if not isinstance(obj, rows.model):
+        return False
+    if has_own(type(view), "get_object"):
+        return True
+    value: Any = obj
+    for part in view.lookup_field.split("__"):
+        value = getattr(value, part, None)
+    return str(value) == str(view.kwargs[name])
+
+
 class Asked:
     """Notices of which objects a view asks whether the caller may see them."""
 
     def __init__(self, view: Any) -> None:
         self._view = view
-        self._count = 0
+        self._objects: list[Any] = []
 
     @property
     def any(self) -> bool:
         """Whether an object permission was asked."""
-        return self._count > 0
+        return bool(self._objects)
 
     @property
     def repeatable(self) -> bool:
         """Whether the same can be asked again without running the view."""
-        if not self._count or not asks_objects(self._view):
+        if not self._objects or not asks_objects(self._view):
             return True
-        view = self._view
         return (
-            self._count == 1
-            and isinstance(view, GenericAPIView)
-            and (view.lookup_url_kwarg or view.lookup_field) in view.kwargs
+            len(self._objects) == 1 and isinstance(self._view, GenericAPIView) and is_own(self._view, self._objects[0])
         )
 
     @contextmanager
@@ -73,7 +86,7 @@ class Asked:
         standing = view.check_object_permissions
 
         def check(request: Any, obj: Any) -> None:
-            self._count += 1
+            self._objects.append(obj)
             standing(request, obj)
 
         view.check_object_permissions = check

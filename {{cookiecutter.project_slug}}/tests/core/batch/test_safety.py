@@ -25,6 +25,19 @@ class TestLimits:
         settings.CORE = {"BATCH": {"MAX_REQUESTS": 2}}
         assert "at most 2" in refused(*[get("/healthz")] * 3)["batch"][0]
 
+    def test_how_many_references_there_may_be_and_what_they_may_cost_are_settings(
+        self, post, refused, served, settings
+    ):
+        made = write("/echo/", {"rows": list(range(100))}, name="a")
+        items = [made, *[get("/echo/?x={result=a:$.data.rows.*}")] * 3]
+        assert post(*items).codes == [200] * 4
+        settings.CORE = {"BATCH": {"MAX_REFERENCE_STEPS": 250}}
+        results = post(*items)
+        assert results.codes == [200, 200, 424, 424]  # all of them share what there is
+        assert "takes too long" in results.json(2)["detail"]
+        settings.CORE = {"BATCH": {"MAX_REFERENCES": 2}}
+        assert refused(*items) == {"batch": ["A batch has at most 2 references; this one has 3."]}
+
     @pytest.mark.parametrize("format_", ["json", "multipart"])
     def test_a_body_that_is_too_large_is_refused_before_it_is_read(self, api, served, settings, format_):
         settings.CORE = {"BATCH": {"MAX_BODY_SIZE": 1000}}

@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import caches
 from django.db import connection, connections
 
+from core.bindings import demultiplexer
 from core.bindings import workers as module
 from core.bindings.workers import Workers
 
@@ -78,6 +79,12 @@ def test_no_more_threads_than_may_be(threads):
     gate.set()
     assert third.result(60)
     assert all(each.result(60) for each in started)
+
+
+def test_the_size_of_the_sockets_own_pool_is_a_setting(bindings_settings):
+    for size in (3, 7):
+        bindings_settings(MAX_WORKERS=size)
+        assert demultiplexer.workers._size() == size
 
 
 def test_a_job_that_was_cancelled_is_not_run(threads):

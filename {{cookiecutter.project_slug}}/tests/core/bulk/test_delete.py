@@ -69,13 +69,19 @@ def test_the_limit_holds_if_rows_arrive_between_counting_and_deleting(verbs, cro
 
 
 def test_without_a_filter_every_row_goes_unless_a_filter_is_required(people, crowd, settings):
-    settings.CORE = {"BULK": {"REQUIRE_FILTER": True}}
+    """One body for all is refused in the same words."""
     crowd(2)
+    assert people.patch(data={"captain": False})["X-Bulk-Rows"] == "2"
+    settings.CORE = {"BULK": {"REQUIRE_FILTER": True}}
     for query in ("", "?ordering=id", "?format=json"):
-        response = people.delete(query)
-        assert response.status_code == 400
-        assert response.json() == {"detail": "A filter is required: without one this would touch every row."}
-    assert people.delete("?age=30").status_code == 204
+        for response in (people.delete(query), people.patch(query, {"age": 1})):
+            assert response.status_code == 400
+            assert response.json() == {"detail": "A filter is required: without one this would touch every row."}
+    assert people.patch("?age=30", {"age": 31})["X-Bulk-Rows"] == "2"
+    assert people.delete("?age=31")["X-Bulk-Rows"] == "2"
+    settings.CORE = {"BULK": {"REQUIRE_FILTER": False}}
+    crowd(2)
+    assert people.delete()["X-Bulk-Rows"] == "2"
 
 
 def test_a_page_is_no_limit(verbs, crowd):

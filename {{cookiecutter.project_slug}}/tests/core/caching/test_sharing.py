@@ -14,11 +14,13 @@ from django.urls import path
 from django.utils import timezone, translation
 from rest_framework.authentication import BaseAuthentication, TokenAuthentication
 from rest_framework.authtoken.models import Token
-from rest_framework.decorators import api_view, authentication_classes, permission_classes, renderer_classes
+from rest_framework.decorators import action, api_view, authentication_classes, permission_classes, renderer_classes
 from rest_framework.exceptions import APIException, NotFound
-from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.generics import get_object_or_404
+from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.throttling import AnonRateThrottle
 from rest_framework.versioning import QueryParameterVersioning, URLPathVersioning
@@ -28,7 +30,7 @@ from core.caching import CacheResponseMixin, EarlyAnswersMixin, cache_response
 from core.caching.plans import PREFIX
 from core.keys import KeyConstructor, bits
 from tests.caching_app.api import Books, CachedBooks, IsOwner
-from tests.caching_app.models import Book, City
+from tests.caching_app.models import Book, City, Review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,6 +77,86 @@ def test_object_permissions_hold_even_where_the_key_is_shared(api, use, author, 
     assert hit(api.get(f"/books/{book.pk}/"))
     api.force_authenticate(stranger)
     assert api.get(f"/books/{book.pk}/").status_code == 403
+
+
+def test_an_object_that_is_named_by_another_field_is_asked_about_on_a_hit_too(api, use, author, stranger):
+    class ByTitle(CachedBooks):
+        permission_classes = (IsOwner,)
+        cache_shared = True
+        lookup_field = "title"
+        lookup_url_kwarg = "name"
+
+    use(books=ByTitle)
+    Book.objects.create(title="Emma", owner=author)
+    for user, status in ((author, 200), (author, 200), (stranger, 403)):
+        api.force_authenticate(user)
+        response = api.get("/books/Emma/")
+        assert response.status_code == status
+    api.force_authenticate(author)
+    assert hit(api.get("/books/Emma/"))
+
+
+class OfReviews(BasePermission):
+    """Asks whose book a review is of."""
+
+    def has_object_permission(self, request, view, obj):
+        return not isinstance(obj, Review) or obj.book.owner_id == request.user.pk
+
+
+def reviewing(view, request, pk):
+    review = get_object_or_404(Review, book=pk)
+    view.check_object_permissions(request, review)
+    return Response(review.text)
+
+
+class PlainReview(APIView):
+    permission_classes = (OfReviews,)
+
+    @cache_response(shared=True)
+    def get(self, request, pk):
+        return reviewing(self, request, pk)
+
+
+class BooksWithReview(CachedBooks):
+    permission_classes = (OfReviews,)
+
+    @action(detail=True)
+    @cache_response(shared=True)
+    def review(self, request, pk):
+        return reviewing(self, request, pk)
+
+
+class OddReview(BooksWithReview):
+    def get_object(self):
+        return Book.objects.get(pk=self.kwargs["pk"])
+
+
+class BooksWithNext(CachedBooks):
+    permission_classes = (IsOwner,)
+
+    @action(detail=True)
+    @cache_response(shared=True)
+    def next(self, request, pk):
+        book = Book.objects.filter(pk__gt=pk).first()
+        self.check_object_permissions(request, book)
+        return Response(book.title)
+
+
+@pytest.mark.parametrize("url", ["/plain/{}/", "/books/{}/review/", "/odd/{}/review/", "/nexts/{}/next/"])
+def test_a_view_that_asks_for_another_object_than_its_own_is_not_answered_without_it(serve, author, stranger, url):
+    """Whatever the permission would say of the object that the URL names, which is not the one that is shown."""
+    router = SimpleRouter()
+    for name, viewset in (("books", BooksWithReview), ("odd", OddReview), ("nexts", BooksWithNext)):
+        router.register(name, viewset, basename=name)
+    serve(router.urls, [path("plain/<int:pk>/", PlainReview.as_view())])
+    book = Book.objects.create(title="Emma", owner=stranger if "next" in url else author)
+    Book.objects.create(title="Faust", owner=author)
+    Review.objects.create(book=book, text="good")
+    for user, status in ((author, 200), (stranger, 403), (author, 200)):
+        client = APIClient()
+        client.force_authenticate(user)
+        for _ in range(2):
+            assert client.get(url.format(book.pk)).status_code == status
 
 
 def test_users_do_not_share_unless_the_view_says_so(api, use, author, stranger):
@@ -396,14 +478,16 @@ def test_errors_are_kept_only_when_asked(api, use, settings):
         raise APIException
 
     asked = {"cache_errors": True}
-    use(no=view_of(error), yes=view_of(error, **asked), fault=view_of(fault, **asked))
+    never = view_of(error, cache_errors=False)
+    use(no=view_of(error), yes=view_of(error, **asked), fault=view_of(fault, **asked), never=never)
     for url, status, kept in (("/no/", 404, False), ("/yes/", 404, True), ("/fault/", 500, True)):
         assert api.get(url).status_code == status
         again = api.get(url)
         assert (again.status_code, hit(again)) == (status, kept)
     settings.CORE = {"CACHING": {"DEFAULT_CACHE_ERRORS": True}}
-    api.get("/no/")
-    assert hit(api.get("/no/"))
+    for url, kept in (("/no/", True), ("/never/", False)):
+        api.get(url)
+        assert hit(api.get(url)) is kept
 
 
 def test_headers_tell_the_truth(api, use, shelf, monkeypatch):
@@ -468,6 +552,33 @@ def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips
     for url in ("/books/", "/short/", f"/short/{book.pk}/", "/long/", "/ever/", "/age/", "/never/", "/one/", "/two/"):
         api.get(url)
     assert kept == [3600, 60, 30, 900, None, 9, 11, 22]
+
+
+@pytest.mark.parametrize("seconds", [900, 0, None])
+def test_who_names_no_timeout_has_that_of_the_settings(api, use, settings, monkeypatch, seconds):
+    """The decorator and both methods of the mixin, read when an answer is kept; one's own goes before it."""
+    kept = []
+    backend = type(cache._connections[cache._alias])
+    standing = backend.set
+
+    def set_(self, key, value, timeout=None, **kwargs):
+        if key.startswith(PREFIX):
+            kept.append(timeout)
+        return standing(self, key, value, timeout, **kwargs)
+
+    monkeypatch.setattr(backend, "set", set_)
+    own = type("Own", (CachedBooks,), {"list_cache_timeout": 60, "object_cache_timeout": None})
+    use(books=CachedBooks, own=own, city=view_of(lambda request: Response("x")))
+    settings.CORE = {"CACHING": {"DEFAULT_CACHE_RESPONSE_TIMEOUT": seconds}}
+    book = Book.objects.create(title="Emma")
+    for url in ("/city/", "/books/", f"/books/{book.pk}/"):
+        api.get(url)
+        assert hit(api.get(url)) is (seconds != 0)
+    assert kept == ([] if seconds == 0 else [seconds] * 3)
+    kept.clear()
+    for url in ("/own/", f"/own/{book.pk}/"):
+        api.get(url)
+    assert kept == [60, None]
 
 
 def test_another_cache_may_be_named(api, use, settings, shelf):

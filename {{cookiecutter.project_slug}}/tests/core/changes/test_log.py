@@ -298,6 +298,26 @@ def test_pruning_deletes_by_age_and_keeps_the_last(begun):
 
 
 @transactional
+def test_how_old_entries_may_get_and_how_often_that_is_looked_at_are_settings(begun, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("core.changes.reader.time.monotonic", lambda: now[0])
+    Tag.objects.create(name="a")
+    ChangeLogEntry.objects.update(created_at=Now() - timedelta(seconds=200))
+    Tag.objects.create(name="b")
+    reader = Reader()
+    with override_settings(CORE={"CHANGES": {"PRUNE_AGE": 300, "PRUNE_INTERVAL": 1000}}):
+        reader.poll()
+        assert ChangeLogEntry.objects.count() == 3
+    with override_settings(CORE={"CHANGES": {"PRUNE_AGE": 100, "PRUNE_INTERVAL": 1000}}):
+        now[0] += 700  # some time around the interval, not the same in all processes
+        reader.poll()
+        assert ChangeLogEntry.objects.count() == 3
+        now[0] += 600
+        reader.poll()
+        assert ChangeLogEntry.objects.count() == 1
+
+
+@transactional
 def test_a_reader_behind_the_pruning_takes_everything_as_changed(reader, far_ear, other):
     """Entries pruned unread mean that some rows of every watched table may have changed in every way."""
     other("a", "b", "c")

@@ -1,6 +1,7 @@
 """The settings of the change stream, and what the system checks say of them."""
 
 import pytest
+from django.apps import apps
 from django.test import override_settings
 
 from core.changes import capture, log
@@ -37,6 +38,16 @@ def test_settings_are_read_when_used():
         assert core_settings.CHANGES.EXCLUDE == ["polls.choice"]
         assert Question in capture.watched
         assert Choice not in capture.watched
+
+
+def test_what_only_serves_the_site_itself_is_not_watched_by_default():
+    """Sessions, the admin's log, content types and the tables of ``core``; all else is, users and tokens included."""
+    with override_settings(CORE={}):
+        labels = {model._meta.label_lower for model in capture.watched}
+    own = {model._meta.label_lower for model in apps.get_app_config("core").get_models()}
+    assert len(own) > 3
+    assert not labels & {"sessions.session", "admin.logentry", "contenttypes.contenttype", *own}
+    assert labels >= {"polls.question", "polls.choice", "auth.user", "auth.group", "authtoken.token"}
 
 
 @pytest.mark.parametrize("feature", ["CACHING", "REACTIVE", "BINDINGS"])

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.http import HttpResponse
+from django.urls import path as url_path
 from django.utils.http import http_date
 from rest_framework import generics, status
 from rest_framework.decorators import action
@@ -22,6 +23,7 @@ from core.etags import (
     APIReadOnlyETAGMixin,
     APIRetrieveETAGMixin,
     APIUpdateETAGMixin,
+    CacheResponseAndETAGMixin,
     DestroyETAGMixin,
     ETAGMixin,
     ETAGProcessor,
@@ -332,6 +334,32 @@ def test_dates_of_writes_are_ignored_where_get_gives_none(api, tagged, book, kin
     assert api.put(f"/{kind}/{book.pk + 1}/", {}, HTTP_IF_UNMODIFIED_SINCE=http_date(5)).status_code == 404
 
 
+@pytest.mark.parametrize("mixin", [ETAGMixin, APIETAGMixin, CacheResponseAndETAGMixin])
+def test_generic_views_that_are_no_viewsets_have_tags_and_conditions_too(api, serve, book, mixin):
+    """As the document has it of the mixins: for viewsets and views."""
+    rows = {"queryset": Book.objects.all(), "serializer_class": BookSerializer, "permission_classes": (AllowAny,)}
+    many = type("Many", (mixin, generics.ListCreateAPIView), {**rows, "pagination_class": None})
+    one = type("One", (mixin, generics.RetrieveUpdateDestroyAPIView), rows)
+    serve([url_path("books/", many.as_view()), url_path("books/<int:pk>/", one.as_view())])
+    url = f"/books/{book.pk}/"
+    for path in ("/books/", url):
+        tag = tag_of(api, path)
+        assert api.get(path, HTTP_IF_NONE_MATCH=tag).status_code == 304
+        assert api.head(path)["ETag"] == tag
+    assert api.post("/books/", {"title": "new"}).status_code == 201
+    for ask, change in ((api.put, {"title": "a"}), (api.patch, {"title": "b"})):
+        old = tag_of(api, url)
+        if mixin is APIETAGMixin:
+            assert ask(url, change).status_code == 428
+        done = ask(url, change, HTTP_IF_MATCH=old)
+        assert (done.status_code, done["ETag"]) == (200, tag_of(api, url))
+        refused = ask(url, {"title": "lost"}, HTTP_IF_MATCH=old)
+        assert (refused.status_code, refused["ETag"]) == (412, done["ETag"])
+    assert api.delete(url, HTTP_IF_MATCH=old).status_code == 412
+    assert api.delete(url, HTTP_IF_MATCH=tag_of(api, url)).status_code == 204
+    assert api.delete(url, HTTP_IF_MATCH='"x"').status_code == 404
+
+
 def test_the_date_for_a_tag_of_ones_own_costs_a_get_only_where_it_counts(api, use, book):
     asked = []
 
@@ -441,13 +469,24 @@ class CityGetKeyConstructor(KeyConstructor):
     language = bits.LanguageKeyBit()
 
 
-def test_one_function_for_tag_and_cache(api, use, transactional_db):
-    """``@etag`` over ``@cache_response``, sharing a constructor; an explicit function is taken at its word."""
-    calls = []
+@pytest.mark.parametrize(("memoize", "times"), [(True, 1), (False, 2)])
+def test_one_function_for_tag_and_cache(api, use, transactional_db, memoize, times):
+    """``@etag`` over ``@cache_response``, sharing a constructor; an explicit function is taken at its word.
+
+    The first calculation of the key is enough where it is remembered for the request.
+    """
+    calls, worked_out = [], []
+
+    class Counting(bits.KeyBitBase):
+        def get_data(self, **kwargs):
+            worked_out.append(kwargs["request"].path)
+
+    class Constructor(CityGetKeyConstructor):
+        counting = Counting()
 
     class CityView(APIView):
         permission_classes = (AllowAny,)
-        key_constructor_func = CityGetKeyConstructor(memoize_for_request=True)
+        key_constructor_func = Constructor(memoize_for_request=memoize)
 
         @etag(key_constructor_func)
         @cache_response(key_func=key_constructor_func)
@@ -457,8 +496,11 @@ def test_one_function_for_tag_and_cache(api, use, transactional_db):
 
     use(cities=CityView.as_view())
     tag = tag_of(api, "/cities/1/")
+    assert len(worked_out) == times
     assert api.get("/cities/1/", HTTP_IF_NONE_MATCH=tag).status_code == 304
+    assert len(worked_out) == times + 1  # the cache was not asked
     assert tag_of(api, "/cities/1/") == tag
+    assert len(worked_out) == 2 * times + 1
     assert len(calls) == 1
 
 
@@ -555,22 +597,31 @@ def test_the_map_of_preconditions(api, use, book):
     assert APIETAGProcessor.required["PUT"] == ["If-Match"]
 
 
-def test_methods_and_constructors_of_a_viewset(api, use, book):
-    class ByMethods(TaggedBooks):
-        def object_etag_func(self, **kwargs):
-            return "some key for object"
+@pytest.mark.parametrize(("books", "prefix"), [(TaggedBooks, ""), (StoredBooks, "api_")])
+def test_methods_and_constructors_of_a_viewset(api, use, book, books, prefix):
+    """Of tags of either kind; a write is compared by the same function, and answers with the tag that it makes then."""
+    seen = []
 
-        def list_etag_func(self, **kwargs):
-            return "some key for list"
+    def of_object(self, **kwargs):
+        seen.append(sorted(kwargs))
+        return f"some key for object {Book.objects.get(pk=kwargs['kwargs']['pk']).pages}"
 
-    class ByConstructors(StoredBooks):
-        api_object_etag_func = CityGetKeyConstructor()
-        api_list_etag_func = CityGetKeyConstructor()
-
-    use(methods=ByMethods, constructors=ByConstructors)
+    methods = {"object": of_object, "list": lambda self, **kwargs: "some key for list"}
+    constructor = CityGetKeyConstructor()
+    use(
+        methods=type("ByMethods", (books,), {f"{prefix}{name}_etag_func": func for name, func in methods.items()}),
+        constructors=type("ByConstructors", (books,), {f"{prefix}{name}_etag_func": constructor for name in methods}),
+    )
+    url = f"/methods/{book.pk}/"
     assert tag_of(api, "/methods/") == '"some key for list"'
-    assert tag_of(api, f"/methods/{book.pk}/") == '"some key for object"'
-    assert tag_of(api, "/constructors/") == tag_of(api, f"/constructors/{book.pk}/")
+    assert tag_of(api, url) == '"some key for object 0"'
+    assert seen == [["args", "kwargs", "request", "view_instance", "view_method"]]
+    assert api.patch(url, {"pages": 3}, HTTP_IF_MATCH='"x"')["ETag"] == '"some key for object 0"'
+    assert api.patch(url, {"pages": 3}, HTTP_IF_MATCH='"some key for object 0"')["ETag"] == '"some key for object 3"'
+    assert api.delete(url, HTTP_IF_MATCH='"some key for object 0"').status_code == 412
+    tag = tag_of(api, "/constructors/")
+    assert tag == tag_of(api, f"/constructors/{book.pk}/")
+    assert api.delete(f"/constructors/{book.pk}/", HTTP_IF_MATCH=tag).status_code == 204
 
 
 @pytest.mark.parametrize("name", ["ETAG", "OBJECT_ETAG", "LIST_ETAG", "API_OBJECT_ETAG", "API_LIST_ETAG"])

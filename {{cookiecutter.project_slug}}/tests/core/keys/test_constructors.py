@@ -188,6 +188,10 @@ def test_memoizing_may_be_the_default(settings):
     constructor(request=request)
     constructor(request=request)
     assert len(calls) == 1
+    forgetful = Constructor(memoize_for_request=False)
+    forgetful(request=request)
+    forgetful(request=request)
+    assert len(calls) == 3
 
 
 def test_the_default_constructors_have_the_bits_of_the_document():

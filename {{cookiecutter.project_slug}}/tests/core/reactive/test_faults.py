@@ -338,6 +338,25 @@ def test_who_does_not_come_back_is_forgotten_and_so_is_what_only_they_asked(worl
     assert set(Difference.objects.values_list("observer_id", flat=True)) <= {row.pk}
 
 
+def test_how_long_a_query_lives_without_its_page_is_a_setting(world, question, settings, monkeypatch):
+    """From the moment when the page was last seen."""
+    now = [time.time()]
+    monkeypatch.setattr("core.reactive.housekeeping.time.time", lambda: now[0])
+    settings.CORE = {**settings.CORE, "REACTIVE": {"SUBSCRIBER_TIMEOUT": 500}}
+    page = world.page()
+    page.observe(CHOICES)
+    for seen in ([], [page.subscriber]):
+        housekeeping.heartbeat(seen)
+        now[0] += 450
+        housekeeping.tidy()
+        assert Subscriber.objects.exists() is True
+        if not seen:
+            housekeeping.heartbeat([page.subscriber])
+    now[0] += 100
+    housekeeping.tidy()
+    assert not Subscriber.objects.exists()
+
+
 def test_an_observer_somebody_is_about_to_subscribe_to_stays(world, question):
     page = world.page()
     page.observe(CHOICES)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -353,6 +355,30 @@ async def test_many_subscribers_of_one_question_are_one_evaluation(site, questio
         assert (await Observer.objects.aget()).evaluations == before + 1
         assert len(arrived) == 8
         assert all(message == arrived[0] for message in arrived)
+
+
+async def test_a_worker_evaluates_no_more_at_once_than_the_setting_says(site, question, monkeypatch, settings):
+    running, most, two = [], [0], threading.Event()
+    evaluate = hosting.evaluate
+
+    def counted(*args):
+        running.append(args)
+        most[0] = max(most[0], len(running))
+        if most[0] == 2:
+            two.set()
+        two.wait(PATIENCE)
+        time.sleep(0.05)  # so that a third one would have come
+        evaluate(*args)
+        running.remove(args)
+
+    settings.CORE = {**settings.CORE, "REACTIVE": {"THROTTLE_RATE": 0.01, "MAX_WORKERS": 2}}
+    async with site() as connect, connect("me") as ws:
+        for number in range(6):
+            await observe("me", votes__gte=-number)
+        monkeypatch.setattr(hosting, "evaluate", counted)
+        await vote()
+        assert [(await told(ws))["item"]["votes"] for _ in range(6)] == [1] * 6
+    assert most == [2]
 
 
 async def test_two_workers_do_not_evaluate_one_thing_at_once(site, question):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,6 +124,19 @@ async def test_a_client_that_is_sent_more_than_it_may_be_is_closed(open_socket, 
             CloseCode.TOO_SLOW,
             "1100 bytes were sent, and may not have been read. Connect again.",
         )
+
+
+async def test_what_a_client_is_sent_is_counted_by_the_interval(open_socket, limits, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("core.sockets.consumer.time", SimpleNamespace(monotonic=lambda: now[0]))
+    limits(MAX_OUTGOING=1024, PING_INTERVAL=5)
+    async with open_socket() as ws:
+        for pause in (5.1, 5.1, 4.9):
+            await ws.send_to(text_data="x" * 1000)
+            assert await ws.receive_from() == "x" * 1000
+            now[0] += pause
+        await ws.send_to(text_data="y" * 100)
+        assert (await closed(ws))[0] == CloseCode.TOO_SLOW
 
 
 async def test_a_host_that_is_not_this_sites_is_refused(open_socket):

@@ -110,6 +110,18 @@ async def test_a_deactivation_is_seen_at_once(open_socket, user, cookie, running
         assert await closed(ws)
 
 
+async def test_what_nobody_tells_of_is_seen_within_the_interval(open_socket, user, cookie, settings):
+    """As after a logout in another process: only the database knows."""
+    settings.CORE = {**settings.CORE, "SOCKETS": {"CHECK_INTERVAL": 0.5}}
+    header = await database_sync_to_async(cookie)(user)
+    task = asyncio.create_task(keeper.run())
+    async with open_socket(cookie=header) as ws:
+        await Session.objects.all().adelete()
+        assert await closed(ws)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_somebody_who_only_logs_in_again_is_no_reason_to_look(monkeypatch, user, cookie):
     looked = []
     monkeypatch.setattr(Keeper, "check_soon", lambda self: looked.append(True))
