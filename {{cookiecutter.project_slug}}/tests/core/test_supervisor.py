@@ -218,5 +218,5 @@ up.wait()
 
 
 def test_at_the_end_of_the_interpreter_jobs_are_stopped_while_threads_still_take_work():
-    done = subprocess.run([sys.executable, "-c", RELOADED], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", RELOADED], capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ended well\n", "")
