@@ -1,11 +1,16 @@
-"""Answers that the template refuses."""
+"""Answers that the template refuses, and whom its hooks work for."""
 
 import re
+import subprocess
 import tomllib
 
 import pytest
 from cookiecutter.exceptions import FailedHookException
-from harness import ROOT, TEMPLATE, run
+from cookiecutter.generate import generate_context, generate_files
+from cookiecutter.prompt import prompt_for_config
+from harness import PYTHON, ROOT, TEMPLATE, run
+
+from scripts.generate import copy_template
 
 BAD = {
     "project_slug": [
@@ -98,10 +103,81 @@ def test_every_generated_folder_is_refused_as_a_slug():
 
 
 def test_the_hooks_need_no_network(project, tmp_path):
-    """The second hook is the project's own script; a process without a network runs it as well."""
+    """The second hook is the project's own script; a process without a network runs it as well.
+
+    Other programs are started for cruft only, which has just used the network itself: none is found here, nor needed.
+    """
     done = run("python3", "-S", "-E", "scripts/make_env.py", cwd=project)
     assert done.returncode == 0
     imports = set(re.findall(r"^(?:import|from) (\w+)", "\n".join(
         path.read_text() for path in [*(ROOT / "hooks").glob("*.py"), project / "scripts/make_env.py"]
     ), re.MULTILINE))  # fmt: skip
-    assert imports == {"contextlib", "keyword", "os", "pathlib", "re", "runpy", "secrets", "sys", "zoneinfo"}
+    usual = {"contextlib", "keyword", "os", "pathlib", "re", "runpy", "secrets", "sys", "zoneinfo"}
+    assert imports == {*usual, "subprocess", "tempfile"}
+    done = run(PYTHON, ROOT / "scripts/generate.py", tmp_path, cwd=ROOT, PATH="")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "live_polls/docs/caching.md").exists()
+
+
+class Repository:
+    """The template in a repository of its own, for cruft, which brings later versions of it into projects."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        copy_template(folder)
+        self.git("init", "--quiet", ".")
+
+    def git(self, *arguments):
+        who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
+        command = ("git", *who, *arguments)
+        return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self):
+        """Return the name of a commit of all that is there."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "a version")
+        return self.git("rev-parse", "HEAD")
+
+    def generated(self, commit, folder, template=None):
+        """Generate a project as cruft does: the hooks are told a repository and a commit, and no folder."""
+        context = generate_context(str(self.folder / "cookiecutter.json"))
+        context["cookiecutter"] = prompt_for_config(context, no_input=True)
+        context["cookiecutter"] |= {"_template": template or str(self.folder), "_commit": commit}
+        generate_files(repo_dir=str(self.folder), context=context, output_dir=str(folder))
+        return folder / "live_polls"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return Repository(tmp_path / "template")
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_under_cruft_the_same_files_are_generated(repository, project, tmp_path):
+    """But for the secrets, which ``cruft update`` leaves alone in a project."""
+    made, usual = contents(repository.generated(repository.commit(), tmp_path / "made")), contents(project)
+    usual = {path: content for path, content in usual.items() if "__pycache__" not in path.parts}
+    skipped = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["cruft"]["skip"]
+    assert made.keys() == usual.keys()
+    assert [path.as_posix() for path in made if made[path] != usual[path]] == skipped
+
+
+def test_under_cruft_the_pages_are_those_of_the_version_that_is_asked_for(repository, tmp_path):
+    """To tell what has changed, it generates the version that a project has and the one that it is to have."""
+    page = repository.folder / "docs/caching.md"
+    before, text = repository.commit(), page.read_text()
+    page.write_text(f"{text}\nLater.\n")
+    after = repository.commit()
+    assert (repository.generated(before, tmp_path / "before") / "docs/caching.md").read_text() == text
+    assert (repository.generated(after, tmp_path / "after") / "docs/caching.md").read_text().endswith("\nLater.\n")
+
+
+def test_pages_that_cannot_be_cloned_are_missed_in_a_sentence(repository, tmp_path, capfd):
+    commit, nowhere = repository.commit(), str(tmp_path / "nowhere")
+    with pytest.raises(FailedHookException):
+        repository.generated(commit, tmp_path / "made", nowhere)
+    assert f"The template's docs could not be cloned from {nowhere!r}." in capfd.readouterr().err
+    assert not (tmp_path / "made/live_polls").exists()

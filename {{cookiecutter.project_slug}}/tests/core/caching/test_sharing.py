@@ -464,6 +464,19 @@ def test_what_is_for_one_request_is_not_kept(api, use, what):
     assert len(calls) == 2
 
 
+def test_cookies_are_set_for_everybody_and_replayed_for_nobody(use, shelf):
+    """The first answer has its cookie as well; that of one visitor is not given to the next."""
+    visitors = iter(range(3))
+
+    def numbered(request):
+        response = Response(Book.objects.count())
+        response.set_cookie("visitor", next(visitors))
+        return response
+
+    use(view=view_of(numbered, shared=True))
+    assert [APIClient().get("/view/").cookies["visitor"].value for _ in range(3)] == ["0", "1", "2"]
+
+
 def test_private_answers_are_kept_for_the_one_caller(api, use):
     use(view=view_of(with_header(Cache_Control="private")))
     api.get("/view/")
