@@ -15,11 +15,11 @@ SKIPPED = 77
 
 
 def _postgres(url: str) -> None:
-    psycopg.connect(f"{url}/postgres", connect_timeout=3).close()
+    psycopg.connect(f"{url}/postgres", connect_timeout=30).close()
 
 
 def _redis(url: str) -> None:
-    with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
+    with redis.Redis.from_url(url, socket_connect_timeout=30) as client:
         client.ping()
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,8 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 PYTHON = sys.executable
 # Generous, for machines that do other things as well; nothing here waits for its end.
-START_TIMEOUT = 60
-STOP_TIMEOUT = 15
+START_TIMEOUT = 300
+STOP_TIMEOUT = 60
+# What whoever asks for any port is not given, neither who listens nor who connects.
+PORTS = range(20_000, 32_000)
 SETTINGS = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV")
 
 
@@ -36,7 +39,7 @@ def project_environment(**extra):
     return kept | {"PATH": search_path(uv=True)} | extra
 
 
-def run(*command, cwd, timeout=300, **extra):
+def run(*command, cwd, timeout=900, **extra):
     """Run a command to its end and return what it said and how it ended."""
     return subprocess.run(
         [str(part) for part in command],
@@ -51,10 +54,52 @@ def run(*command, cwd, timeout=300, **extra):
 
 
 def free_port():
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that nobody listens on, and that no other test is given.
+
+    It is claimed by taking the same number for UDP, for as long as this process lives: a server may take a while until
+    it listens, and what runs beside these tests asks for ports as well.
+    """
+    while True:
+        address = "127.0.0.1", PORTS[secrets.randbelow(len(PORTS))]  # as no seed of a test can have it again
+        with contextlib.suppress(OSError), socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as claim:
+            claim.bind(address)
+            probe.bind(address)
+            claim.detach()
+            return address[1]
+
+
+def withheld(*processes):
+    """Return for how many seconds threads of these processes, and of databases, were ready to run and kept waiting.
+
+    That is what other work on the machine costs them, and no fault of theirs. Only Linux tells; elsewhere it is none.
+    """
+    folders = [Path(f"/proc/{each.pid}") for each in processes]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "comm").read_text().startswith(("postgres", "redis-server")):
+                folders.append(folder)
+    nanoseconds = 0
+    for folder in (*folders, Path("/proc/self")):
+        for thread in folder.glob("task/*/schedstat"):
+            with contextlib.suppress(OSError):
+                nanoseconds += int(thread.read_text().split()[1])
+    return nanoseconds / 1e9
+
+
+class Watch:
+    """Tells how long ago something was, without the time that the machine has withheld from ``processes`` since."""
+
+    def __init__(self, *processes):
+        self.processes = processes
+        self.before = withheld(*processes)
+
+    def slack(self):
+        """Return for how many seconds they have been kept waiting since the beginning."""
+        return max(0.0, withheld(*self.processes) - self.before)
+
+    def since(self, moment):
+        """Return the seconds since ``moment``, a time of ``time.time()`` after the beginning."""
+        return time.time() - moment - self.slack()
 
 
 def interpreter(version):
@@ -104,7 +149,7 @@ class Server:
             if self.process.poll() is not None:
                 raise AssertionError(f"The server ended with {self.process.returncode}:\n{self.output}")
             with contextlib.suppress(httpx.TransportError):
-                httpx.get(self.url + path, timeout=5)
+                httpx.get(self.url + path, timeout=START_TIMEOUT)
                 return self
             time.sleep(0.05)
         raise AssertionError(f"The server did not answer within {START_TIMEOUT} s:\n{self.output}")

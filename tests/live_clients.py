@@ -12,6 +12,7 @@ import time
 import urllib.parse
 import urllib.request
 import uuid
+from http.client import HTTPException
 
 from processes import HOST, PATIENCE, wait_for
 from websockets.exceptions import WebSocketException
@@ -43,10 +44,9 @@ SEED = """
 """
 # The first question stays as it is, so that its choices can be asked for throughout.
 WRITER = """
-    import random, time
+    import os, random, time
     from django.db import DatabaseError, connection, transaction
     from polls.models import Choice, Question
-    until = time.monotonic() + {seconds}
     first = Question.objects.order_by("id").first()
 
     def some(model):
@@ -88,16 +88,31 @@ WRITER = """
                 pass
 
     refused = 0
-    print("BEGUN", flush=True)
-    while time.monotonic() < until:
+
+    def done(way):
+        global refused
         try:
-            random.choice([created, changed, changed, moved, deleted, hidden, replaced])()
+            way()
         except {survived}:
             refused += 1
             connection.close()
+            return False
+        return True
+
+    print("BEGUN", flush=True)
+    until = time.monotonic() + {seconds}
+    while time.monotonic() < until or os.path.exists({goes_on!r}):
+        done(random.choice([created, changed, changed, moved, deleted, hidden, replaced]))
         time.sleep(random.random() * 0.1)
+    while not done(created):  # whatever chance has done, there is something to be told of
+        time.sleep(0.1)
     print("DONE", refused)
 """
+
+
+def writer(seconds, survived="()", goes_on=""):
+    """Return the code of somebody who writes for ``seconds``, and for as long as the file ``goes_on`` is there."""
+    return textwrap.dedent(WRITER.format(seconds=seconds, survived=survived, goes_on=str(goes_on)))
 
 
 class Client(threading.Thread):
@@ -117,13 +132,13 @@ class Client(threading.Thread):
         while not self.ended.is_set():
             server = random.choice(list(self.servers))
             try:
-                with connect(f"ws://{HOST}:{server}/ws/{self.subscriber}", open_timeout=5, close_timeout=1) as socket:
+                with connect(f"ws://{HOST}:{server}/ws/{self.subscriber}", open_timeout=30, close_timeout=1) as socket:
                     self.stale = set(self.lists)
                     while not self.ended.is_set():
                         for url in list(self.stale):
                             self.ask(server, url)
                         self.hear(socket)
-            except (OSError, TimeoutError, WebSocketException, ValueError):
+            except (OSError, HTTPException, WebSocketException, ValueError):  # ended in the midst of anything
                 time.sleep(0.2)
 
     def hear(self, socket):
@@ -185,8 +200,8 @@ def vote_until(ended, servers):
             server = random.choice(list(servers))
             choices = fresh(server, "/api/choices/?limit=200")
             url = f"http://{HOST}:{server}/api/choices/{random.choice(choices)['id']}/vote/"
-            urllib.request.urlopen(urllib.request.Request(url, method="POST", data=b""), timeout=10).close()
-        except OSError:  # gone, both the choice and the server
+            urllib.request.urlopen(urllib.request.Request(url, method="POST", data=b""), timeout=PATIENCE).close()
+        except (OSError, HTTPException, ValueError):  # gone, the choice or the server, or it is going
             continue
 
 
@@ -269,7 +284,7 @@ def clients_of(servers, lists):
     for client in clients:
         client.ended.set()
     for client in clients:
-        client.join(10)
+        client.join(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -280,7 +295,7 @@ def voting(servers):
     thread.start()
     yield
     ended.set()
-    thread.join(30)
+    thread.join(PATIENCE)
 
 
 def assert_told_the_truth(site, servers, clients, lists):

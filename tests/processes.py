@@ -19,7 +19,7 @@ import pytest
 from harness import TEMPLATE, free_port
 
 PROMISED = 2.0  # seconds from a commit until every process has heard of it
-PATIENCE = 120  # seconds that nothing may take, on a machine that does other things as well
+PATIENCE = 300  # seconds that nothing may take, on a machine that does other things as well
 HOST = "127.0.0.1"
 
 # A server with a toy subscriber, which writes down all that it is told of commits.
@@ -93,7 +93,8 @@ class Site:
             **environment,
         )
         url = f"http://{HOST}:{port}"
-        wait_for(lambda: answers(f"{url}/healthz"), PATIENCE)
+        wait_for(lambda: process.poll() is not None or answers(f"{url}/healthz"), PATIENCE)
+        assert process.poll() is None, (self.folder / "stderr").read_text()
         return process, url
 
     def told(self, name, how="heard"):
@@ -113,7 +114,7 @@ class Site:
                 process.terminate()
         for process in self.processes:
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -123,7 +124,7 @@ class Site:
 
 def answers(url):
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        with urllib.request.urlopen(url, timeout=20) as response:
             return response.status == 200
     except OSError:
         return False
@@ -136,9 +137,16 @@ def wait_for(condition, seconds):
         time.sleep(0.05)
 
 
+def wait_for_promised(condition, written, watch):
+    """Wait until something holds that is promised ``PROMISED`` seconds after the time ``written``."""
+    while not condition():
+        assert watch.since(written) < PROMISED, "it is late"
+        time.sleep(0.05)
+
+
 def rows_of(process):
     """What a writer printed: each row's key and when it was committed."""
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=PATIENCE)[0]
     return {int(pk): float(at) for _, pk, at in (line.split() for line in output.splitlines() if line[:3] == "ROW")}
 
 
@@ -154,7 +162,7 @@ class Redis:
         binary = shutil.which("redis-server")
         options = ["--port", str(self.port), "--bind", HOST, "--save", "", "--dir", str(self.folder)]
         self.process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self._accepts, 10)
+        wait_for(self._accepts, PATIENCE)
 
     def _accepts(self):
         with socket.socket() as probe:

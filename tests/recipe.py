@@ -12,7 +12,7 @@ LISTS = '"polls"]'
 def make(project, *arguments):
     """Run make with the packages of this environment."""
     shared = (f"VENV={sys.prefix}", "INSTALLED=.env")
-    return run("make", "--no-print-directory", *arguments, *shared, cwd=project, timeout=900)
+    return run("make", "--no-print-directory", *arguments, *shared, cwd=project, timeout=3600)
 
 
 def edit(path, before, after):

@@ -4,17 +4,16 @@ import asyncio
 import json
 import re
 import signal
-import time
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 import websockets
-from harness import PYTHON, Server, free_port, run
+from harness import PYTHON, Server, Watch, free_port, run
 
 from scripts.generate import generate
 
-TIMEOUT = 60  # seconds; nothing waits for its end
+TIMEOUT = 300  # seconds; nothing waits for its end
 PROMISED = 2.0  # seconds until a server shows what another process has written
 COMMANDS = {
     "daphne": ("-m", "daphne", "--bind", "127.0.0.1", "--port", "{port}", "config.asgi:application"),
@@ -104,13 +103,14 @@ def document(site):
 @pytest.fixture(scope="module")
 def token(site, server):
     login = {"username": "demo", "password": (site / "login").read_text()}
-    return httpx.post(f"{server.url}/api/token/", json=login).json()["token"]
+    return httpx.post(f"{server.url}/api/token/", json=login, timeout=TIMEOUT).json()["token"]
 
 
 @asynccontextmanager
 async def connected(server, **options):
     url = f"{server.url.replace('http', 'ws')}/ws/"
-    async with asyncio.timeout(TIMEOUT), websockets.connect(url, proxy=None, **options) as ws:
+    patience = {"open_timeout": TIMEOUT, "ping_interval": None}
+    async with asyncio.timeout(TIMEOUT), websockets.connect(url, proxy=None, **patience, **options) as ws:
         yield ws
 
 
@@ -280,7 +280,7 @@ class TestDocument:
                 assert await event(ws) == expected
 
     async def test_the_debugger_is_where_the_documentation_says(self, document):
-        async with httpx.AsyncClient(base_url=document.url) as client:
+        async with httpx.AsyncClient(base_url=document.url, timeout=TIMEOUT) as client:
             page = await client.get("/debugger/")
         assert page.status_code == 200
         assert '"questions"' in page.text
@@ -288,7 +288,8 @@ class TestDocument:
 
 async def test_what_anybody_writes_is_told_to_a_page_of_this_site(server, token):
     headers = {"Authorization": f"Token {token}"}
-    async with connected(server, origin=server.url) as ws, httpx.AsyncClient(base_url=server.url) as client:
+    http = httpx.AsyncClient(base_url=server.url, timeout=TIMEOUT)
+    async with connected(server, origin=server.url) as ws, http as client:
         for action in ("create", "update", "delete"):
             await ask(ws, "questions", {"action": "subscribe", "data": {"action": action}})
         made = await client.post("/api/questions/", json={"question_text": "Over HTTP?"}, headers=headers)
@@ -297,13 +298,10 @@ async def test_what_anybody_writes_is_told_to_a_page_of_this_site(server, token)
         url = f"/api/questions/{event['pk']}/"
         await client.patch(url, json={"published": False}, headers=headers)
         assert json.loads(await ws.recv())["payload"]["action"] == "delete"
-        await client.delete(url, headers=headers)
-        assert json.loads(await asyncio.wait_for(_next(ws), TIMEOUT)) == {"pong": 1}
-
-
-async def _next(ws):
-    await ws.send('{"ping": 1}')
-    return await ws.recv()
+        await client.delete(url, headers=headers)  # of which nobody hears: the next event is that of the next commit
+        made = await client.post("/api/questions/", json={"question_text": "The next?"}, headers=headers)
+        event = json.loads(await ws.recv())["payload"]
+        assert (event["action"], event["data"]) == ("create", made.json())
 
 
 async def test_what_another_process_writes_is_told_within_two_seconds(site, server):
@@ -311,12 +309,13 @@ async def test_what_another_process_writes_is_told_within_two_seconds(site, serv
     async with connected(server) as ws:
         await ask(ws, "questions", {"action": "subscribe", "data": {"action": "create"}})
         code = "import time; Question.objects.create(question_text=str(time.time()))"
+        watch = Watch(server.process)
         writing = asyncio.create_task(asyncio.to_thread(in_a_shell, site, code))
         event = json.loads(await ws.recv())["payload"]
-        waited = time.time() - float(event["data"]["question_text"])
+        waited = watch.since(float(event["data"]["question_text"]))
         await writing
         assert event["action"] == "create"
-        assert waited < PROMISED * 2  # the rest is left to machines that do other things as well
+        assert waited < PROMISED * 2  # it was not yet committed at the time it tells
 
 
 async def test_a_token_says_who_it_is(server, token):
@@ -381,5 +380,5 @@ async def test_with_the_toggle_off_socket_and_debugger_are_gone(site):
         async with connected(server) as ws:
             await ws.wait_closed()
             assert ws.close_code == 4404
-        async with httpx.AsyncClient(base_url=server.url) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=TIMEOUT) as client:
             assert (await client.get("/debugger/")).status_code == 404

@@ -8,12 +8,12 @@ import json
 import random
 import textwrap
 import threading
-import time
 import urllib.error
 import urllib.request
 
 import pytest
-from processes import PROMISED, rows_of, wait_for
+from harness import Watch
+from processes import PATIENCE, rows_of, wait_for, wait_for_promised
 
 VOTES = 40
 """Votes of each writer, counted in the row they all read."""
@@ -55,7 +55,7 @@ def ask(url, method="GET", body=None, **headers):
     headers = {"Content-Type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
     request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             text = response.read()
             return response.status, response.headers, json.loads(text or "null")
     except urllib.error.HTTPError as error:
@@ -65,7 +65,7 @@ def ask(url, method="GET", body=None, **headers):
 
 def seeded(site):
     process = site.manage("shell", "-c", textwrap.dedent(SEED))
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=PATIENCE)[0]
     return next(line.split()[1] for line in output.splitlines() if line.startswith("TOKEN"))
 
 
@@ -83,15 +83,17 @@ def votes_at(url):
 def test_a_server_without_services_shows_what_a_shell_wrote_within_two_seconds(embedded):
     """Also what a process wrote that was killed after its commit."""
     seeded(embedded)
-    _, url = embedded.serve("server")
+    server, url = embedded.serve("server")
     votes_at(url)
-    wait_for(lambda: ask(f"{url}/api/choices/1/")[1]["Age"] is not None, 5)
+    wait_for(lambda: ask(f"{url}/api/choices/1/")[1]["Age"] is not None, PATIENCE)
+    watch = Watch(server)
     process = embedded.manage("shell", "-c", textwrap.dedent(WRITER.format(count=1)))
     (written,) = rows_of(process).values()
-    wait_for(lambda: votes_at(url) == 1, max(written + PROMISED - time.time(), 0.1))
+    wait_for_promised(lambda: votes_at(url) == 1, written, watch)
     count = ask(f"{url}/api/questions/")[2]["count"]
+    watch = Watch(server)
     written = max(rows_of(embedded.manage("shell", "-c", textwrap.dedent(KILLED))).values())
-    wait_for(lambda: ask(f"{url}/api/questions/")[2]["count"] == count + 1, max(written + PROMISED - time.time(), 0.1))
+    wait_for_promised(lambda: ask(f"{url}/api/questions/")[2]["count"] == count + 1, written, watch)
     assert votes_at(url) == 1
 
 
@@ -99,7 +101,7 @@ def test_a_server_without_services_shows_what_a_shell_wrote_within_two_seconds(e
 def test_two_servers_never_show_what_was_before_an_answered_write(grown):  # noqa: C901, PLR0915 - starting servers is dear
     """Writers on both servers and in a shell, readers on both; one tag, eight writers; a killed process; no Redis."""
     token = seeded(grown)
-    urls = [grown.serve(name)[1] for name in ("one", "two")]
+    servers, urls = zip(*(grown.serve(name) for name in ("one", "two")), strict=True)
     answered, late, hits, done = [0], [], [], threading.Event()
     lock = threading.Lock()
 
@@ -125,11 +127,11 @@ def test_two_servers_never_show_what_was_before_an_answered_write(grown):  # noq
     shell_writer = grown.manage("shell", "-c", textwrap.dedent(WRITER.format(count=VOTES)))
     writers, readers = in_threads([vote] * 2), in_threads([read] * 3)
     for thread in writers:
-        thread.join(120)
+        thread.join(PATIENCE)
     rows_of(shell_writer)
     done.set()
     for thread in readers:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert late == []
     assert answered[0] == 2 * VOTES
     assert {votes_at(url) for url in urls} == {3 * VOTES}
@@ -147,7 +149,7 @@ def test_two_servers_never_show_what_was_before_an_answered_write(grown):  # noq
             codes.append((ask(url, "PATCH", body, If_Match=tag, **headers)[0], number))
 
         for thread in in_threads([lambda number=number: write(number) for number in range(8)]):
-            thread.join(60)
+            thread.join(PATIENCE)
         assert sorted(code for code, _ in codes) == [200] + [412] * 7
         winner = next(number for code, number in codes if code == 200)
         for url in urls:
@@ -155,17 +157,18 @@ def test_two_servers_never_show_what_was_before_an_answered_write(grown):  # noq
 
     # --- killed between the commit and the version: the log makes it good ---
     counts = [ask(f"{url}/api/questions/")[2]["count"] for url in urls]
+    watch = Watch(*servers)
     written = max(rows_of(grown.manage("shell", "-c", textwrap.dedent(KILLED))).values())
     for url, count in zip(urls, counts, strict=True):
-        until = max(written + PROMISED - time.time(), 0.1)
-        wait_for(lambda url=url, count=count: ask(f"{url}/api/questions/")[2]["count"] == count + 1, until)
+        there = lambda url=url, count=count: ask(f"{url}/api/questions/")[2]["count"] == count + 1  # noqa: E731
+        wait_for_promised(there, written, watch)
 
     # --- Redis goes: slower, not broken; comes back: still true ---
     grown.redis.stop()
     assert ask(f"{urls[0]}/api/choices/1/vote/", "POST", {})[0] == 200
     assert {votes_at(url) for url in urls} == {3 * VOTES + 1}
     grown.redis.start()
-    wait_for(lambda: all(ask(f"{url}/api/choices/1/")[1]["Age"] is not None for url in urls), 15)
+    wait_for(lambda: all(ask(f"{url}/api/choices/1/")[1]["Age"] is not None for url in urls), PATIENCE)
     assert {votes_at(url) for url in urls} == {3 * VOTES + 1}
     assert ask(f"{urls[1]}/api/choices/1/vote/", "POST", {})[0] == 200
     assert {votes_at(url) for url in urls} == {3 * VOTES + 2}

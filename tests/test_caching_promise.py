@@ -26,7 +26,7 @@ pytestmark = pytest.mark.services
 
 HOST = "site.localhost"
 """Every server is asked by this name, as behind a load balancer, so that they share what they keep."""
-TIMEOUT = 60  # seconds; nothing waits for its end
+TIMEOUT = 300  # seconds; nothing waits for its end
 UNLIMITED = {f"THROTTLE_{who}": "1000000/s" for who in ("ANON", "USER", "TOKEN")}
 PASSWORD = "pass word"
 BULK = {"X-Bulk-Operation": "true"}
@@ -198,7 +198,7 @@ class Writer:
         url = self.chance.choice(self.site.urls).replace("http", "ws")
         headers = {"Authorization": f"Token {self.site.tokens['root']}"}
         payload = {"action": action, "data": data, "pk": pk, "request_id": 1}
-        with connect(f"{url}/ws/", additional_headers=headers, proxy=None) as ws:
+        with connect(f"{url}/ws/", additional_headers=headers, proxy=None, open_timeout=TIMEOUT) as ws:
             ws.send(json.dumps({"stream": stream, "payload": payload}))
             answer = json.loads(ws.recv(TIMEOUT))["payload"]
         assert answer["response_status"] in {200, 201}, answer

@@ -224,7 +224,7 @@ def test_the_files_keep_to_their_own_editor_configuration(project):
 
 
 def make(project, *arguments, **extra):
-    return run("make", "--no-print-directory", *arguments, cwd=project, timeout=900, **extra)
+    return run("make", "--no-print-directory", *arguments, cwd=project, timeout=3600, **extra)
 
 
 def test_the_project_passes_its_own_tests_and_checks_and_installs_once(bake):
@@ -342,7 +342,7 @@ def test_all_combinations_of_toggles_pass_the_checks(project, part):
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("no issues") == len(mine)

@@ -24,7 +24,6 @@ from harness import free_port
 from live_clients import (
     SETTINGS,
     WORKER,
-    WRITER,
     Faults,
     assert_told_the_truth,
     clients_of,
@@ -32,6 +31,7 @@ from live_clients import (
     lists_of,
     seed,
     voting,
+    writer,
 )
 from processes import HOST, PATIENCE, Redis, Site, answers, wait_for
 from websockets.exceptions import ConnectionClosed
@@ -140,7 +140,7 @@ class Subscriber(threading.Thread):
 
     def run(self):
         asked = {"action": "subscribe", "data": {"action": "create"}, "request_id": 1}
-        with connect(self.url) as socket:
+        with connect(self.url, open_timeout=PATIENCE, ping_interval=None) as socket:
             socket.send(json.dumps({"stream": "choices", "payload": asked}))
             reply = json.loads(socket.recv(timeout=PATIENCE))
             assert reply["payload"]["response_status"] == 200, reply
@@ -179,11 +179,13 @@ def test_servers_and_workers_survive_a_database_that_goes_away_and_nothing_is_le
         for subscriber in subscribers:
             subscriber.start()
         assert all(subscriber.confirmed.wait(PATIENCE) for subscriber in subscribers)
-        writer = textwrap.dedent(WRITER.format(seconds=SECONDS + 3, survived="DatabaseError"))
-        writing = site.manage("shell", "-c", writer)
+        shaky = site.folder / "shaky"
+        shaky.touch()
+        writing = site.manage("shell", "-c", writer(SECONDS, survived="DatabaseError", goes_on=shaky))
         assert "BEGUN\n" in iter(writing.stdout.readline, "")
         with voting(faults.servers):
             restarts(postgres)
+            shaky.unlink()
             output = writing.communicate(timeout=PATIENCE)[0]
         stderr = (site.folder / "stderr").read_text()
         refused = int(re.search(r"DONE (\d+)", output)[1]) if "DONE" in output else pytest.fail(stderr)
@@ -199,4 +201,4 @@ def test_servers_and_workers_survive_a_database_that_goes_away_and_nothing_is_le
             assert not subscriber.closed
     assert [process.poll() for process in processes] == [None] * 4, "a process has ended"
     for server in faults.servers:
-        assert answers(f"http://{HOST}:{server}/readyz")
+        wait_for(lambda server=server: answers(f"http://{HOST}:{server}/readyz"), PATIENCE)

@@ -6,10 +6,9 @@ afterwards, without another write to help.
 """
 
 import signal
-import textwrap
 
 import pytest
-from live_clients import WRITER, Faults, assert_told_the_truth, clients_of, lists_of, seed, voting
+from live_clients import Faults, assert_told_the_truth, clients_of, lists_of, seed, voting, writer
 from processes import PATIENCE
 
 SECONDS = 9
@@ -22,9 +21,13 @@ def test_every_client_ends_up_with_what_a_fresh_get_answers(live_site):
     lists = lists_of(seed(live_site))
     faults = Faults(live_site)
     with clients_of(faults.servers, lists) as clients:
-        writing = live_site.manage("shell", "-c", textwrap.dedent(WRITER.format(seconds=SECONDS, survived="()")))
+        faulty = live_site.folder / "faulty"
+        faulty.touch()
+        writing = live_site.manage("shell", "-c", writer(SECONDS, goes_on=faulty))
+        assert "BEGUN\n" in iter(writing.stdout.readline, "")
         with voting(faults.servers):
             faults.happen(SECONDS)
+            faulty.unlink()
             output = writing.communicate(timeout=PATIENCE)[0]
         assert "DONE" in output, (live_site.folder / "stderr").read_text()
         assert_told_the_truth(live_site, faults.servers, clients, lists)
@@ -43,8 +46,7 @@ def test_a_worker_of_either_command_evaluates_until_it_is_asked_to_stop(live_sit
         for command, ends_with in commands.items():
             told = [client.differences for client in clients]
             worker = live_site.manage(*command)
-            writer = textwrap.dedent(WRITER.format(seconds=0.5, survived="()"))
-            assert "DONE" in live_site.manage("shell", "-c", writer).communicate(timeout=PATIENCE)[0]
+            assert "DONE" in live_site.manage("shell", "-c", writer(0.5)).communicate(timeout=PATIENCE)[0]
             assert_told_the_truth(live_site, [server], clients, lists_of(first)[:4])
             assert all(client.differences > before for client, before in zip(clients, told, strict=True))
             worker.terminate()

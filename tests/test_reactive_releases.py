@@ -143,4 +143,4 @@ def test_clients_of_two_releases_hold_what_their_own_server_answers(live_site, t
 
     for client in (old_client, new_client):
         client.ended.set()
-        client.join(10)
+        client.join(PATIENCE)

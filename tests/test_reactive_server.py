@@ -7,13 +7,13 @@ import uuid
 
 import httpx
 import pytest
-from harness import PYTHON, Server, free_port, run
+from harness import PYTHON, Server, Watch, free_port, run
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from scripts.generate import generate
 
-TIMEOUT = 60  # seconds; nothing waits for its end
+TIMEOUT = 300  # seconds; nothing waits for its end
 PROMISED = 2.0  # seconds until a server shows what another process has written
 STARTED = "Listening on TCP address"
 APPLICATION = "config.asgi:application"
@@ -43,7 +43,8 @@ def serve(site, name, **extra):
 
 
 def socket_of(server, subscriber):
-    return connect(f"{server.url.replace('http', 'ws', 1)}/ws/{subscriber}", origin=server.url)
+    url = f"{server.url.replace('http', 'ws', 1)}/ws/{subscriber}"
+    return connect(url, origin=server.url, open_timeout=TIMEOUT, ping_interval=None)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -57,11 +58,12 @@ def test_a_vote_arrives_and_so_does_what_a_shell_writes(site, name):
             message = json.loads(socket.recv(timeout=TIMEOUT))
             assert (message["msg"], message["seq"]) == ("changed", body["seq"] + 1)
             assert message["item"]["choices"][0]["votes"] == choice["votes"] + 1
+            watch = Watch(server.process)
             run(PYTHON, "manage.py", "shell", "-c", CREATE, cwd=site)
-            written = time.monotonic()
+            written = time.time()
             message = json.loads(socket.recv(timeout=TIMEOUT))
             assert (message["msg"], message["item"]["question_text"]) == ("added", "From a shell?")
-            assert time.monotonic() - written < PROMISED + 1  # a busy machine is no fault
+            assert watch.since(written) < PROMISED
         assert server.stop() in {0, -15}
         assert "Traceback" not in server.output
 

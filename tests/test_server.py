@@ -16,6 +16,7 @@ from harness import PYTHON, ROOT, START_TIMEOUT, TEMPLATE, Server, free_port, ru
 
 from scripts.generate import generate
 
+TIMEOUT = 300  # seconds; nothing waits for its end
 SERVERS = {
     "runserver": ("manage.py", "runserver", "{host}:{port}"),
     "runserver without reload": ("manage.py", "runserver", "--noreload", "{host}:{port}"),
@@ -86,18 +87,22 @@ def until(condition):
         time.sleep(0.05)
 
 
+def opened(url, **options):
+    return websockets.connect(url, open_timeout=TIMEOUT, ping_interval=None, **options)
+
+
 async def close_code(url, **options):
     """Open a socket and return the code that it is closed with."""
-    async with websockets.connect(url, **options) as socket_:
+    async with opened(url, **options) as socket_:
         with pytest.raises(websockets.ConnectionClosed):
-            await asyncio.wait_for(socket_.recv(), 10)
+            await asyncio.wait_for(socket_.recv(), TIMEOUT)
         return socket_.close_code
 
 
 async def ask(url, message, **options):
-    async with websockets.connect(url, **options) as socket_:
+    async with opened(url, **options) as socket_:
         await socket_.send(message)
-        return json.loads(await asyncio.wait_for(socket_.recv(), 10))
+        return json.loads(await asyncio.wait_for(socket_.recv(), TIMEOUT))
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -118,7 +123,7 @@ def test_the_site_works_and_its_background_jobs_live_and_end_with_the_server(sit
 
 def use_over_http(server, site):
     login = {"username": "demo", "password": (site / "login").read_text()}
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=TIMEOUT) as client:
         for path in (
             "/",
             "/api/",
@@ -160,7 +165,8 @@ def test_a_change_of_the_code_reloads_the_server_and_stops_its_jobs_first(site, 
     with serve(site, "runserver") as server:
         server.wait()
         until(lambda: toy_log().count("started") == 2)
-        (site / "polls/pages.py").touch()
+        # The reloader does not notice what has changed before its first look at it.
+        until(lambda: (site / "polls/pages.py").touch() or "reloading" in server.output)
         until(lambda: "stopped" in toy_log())
         server.wait()
         until(lambda: toy_log().count("started") == 4)
@@ -178,7 +184,7 @@ def test_without_debug_static_files_are_the_collected_ones_and_errors_tell_nothi
     done = run(PYTHON, "manage.py", "collectstatic", "--noinput", cwd=site, **deployed)
     assert done.returncode == 0, done.stderr
     try:
-        with serve(site, "daphne", **deployed) as server, httpx.Client(base_url=server.url) as client:
+        with serve(site, "daphne", **deployed) as server, httpx.Client(base_url=server.url, timeout=TIMEOUT) as client:
             server.wait()
             style = re.search(r"/static/polls/page\.\w{12}\.css", client.get("/").text)[0]
             answer = client.get(style)
@@ -225,10 +231,11 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
     with demo(checkout, port, port) as server:
         server.wait()
         for path in ("/", "/api/questions/", "/api/docs/", "/healthz"):
-            assert httpx.get(server.url + path).status_code == 200, path
-        assert httpx.get(server.url + "/api/questions/").json()["count"] == 3
+            assert httpx.get(server.url + path, timeout=TIMEOUT).status_code == 200, path
+        assert httpx.get(server.url + "/api/questions/", timeout=TIMEOUT).json()["count"] == 3
         login = re.search(r"Demo login: demo / (\w+)", server.output)[1]
-        answer = httpx.post(server.url + "/api/token/", json={"username": "demo", "password": login})
+        who = {"username": "demo", "password": login}
+        answer = httpx.post(server.url + "/api/token/", json=who, timeout=TIMEOUT)
         assert answer.status_code == 200
     for step in (
         "Generating a project",
@@ -243,13 +250,12 @@ def test_make_demo_says_what_it_does_and_ends_in_a_server(checkout):
         assert f"    {server.url}{path} " in server.output
 
     (checkout / ".demo/live_polls/mine.py").write_text("")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        wanted = taken.getsockname()[1]
-        with demo(checkout, wanted + 1, wanted) as server:
-            server.wait_for_output("taking ")
-            server.port = int(re.search(r"taking (\d+) instead", server.output)[1])
-            server.url = f"http://127.0.0.1:{server.port}"
-            server.wait()
+    wanted = free_port()
+    with socket.create_server(("127.0.0.1", wanted)), demo(checkout, wanted + 1, wanted) as server:
+        server.wait_for_output("taking ")
+        server.port = int(re.search(r"taking (\d+) instead", server.output)[1])
+        server.url = f"http://127.0.0.1:{server.port}"
+        server.wait()
     assert f"Port {wanted} of 127.0.0.1 is in use" in server.output
     assert f"{server.url}/api/docs/ " in server.output
     assert "Making .venv" not in server.output

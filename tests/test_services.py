@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from scripts.generate import generate
 
 pytestmark = pytest.mark.services
+TIMEOUT = 300  # seconds; nothing waits for its end
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_a_server_with_background_jobs_becomes_ready_and_stays_so(site):
     with Server(PYTHON, *command, cwd=site, port=port) as server:
         server.wait()
         for _ in range(5):
-            answer = httpx.get(f"{server.url}/readyz", timeout=10)
+            answer = httpx.get(f"{server.url}/readyz", timeout=TIMEOUT)
             assert (answer.status_code, answer.json()["channel_layer"]) == (200, "ok"), server.output
     assert "Traceback" not in server.output
 
@@ -47,6 +48,7 @@ import asyncio
 from core.changes import doorbell
 from polls.models import Question
 
+doorbell.FLUSH_TIMEOUT = 300
 deliver = doorbell.Sender._deliver
 
 async def deliver_late(self, *message):
@@ -84,8 +86,8 @@ def test_neither_a_request_nor_a_message_on_a_socket_makes_a_connection_to_redis
     with (
         Server(PYTHON, *command, cwd=site, port=port, REDIS_URL=f"redis://127.0.0.1:{redis.port}/0") as server,
         Client(port=redis.port) as observer,
-        httpx.Client(base_url=server.wait().url) as client,
-        connect(f"ws://127.0.0.1:{port}/ws/", proxy=None) as ws,
+        httpx.Client(base_url=server.wait().url, timeout=TIMEOUT) as client,
+        connect(f"ws://127.0.0.1:{port}/ws/", proxy=None, open_timeout=TIMEOUT, ping_interval=None) as ws,
     ):
 
         def work():
@@ -93,7 +95,7 @@ def test_neither_a_request_nor_a_message_on_a_socket_makes_a_connection_to_redis
             for _ in range(20):
                 assert client.get("/api/questions/").status_code == 200
                 ws.send(asked)
-                assert json.loads(ws.recv(60))["payload"]["response_status"] == 200
+                assert json.loads(ws.recv(TIMEOUT))["payload"]["response_status"] == 200
             return observer.info("stats")["total_connections_received"] - before
 
         work()  # the first of each kind makes those that are kept

@@ -13,7 +13,7 @@ from harness import PYTHON, Server, free_port, run
 
 from scripts.generate import generate
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds that nothing may take, on a machine that does other things as well."""
 CLIENTS = 20
 WRITES = 150
@@ -92,7 +92,8 @@ async def reading(server, path, token, message):
     """Open a socket that is read; give a function that waits until it is told of a text."""
     address = f"ws://127.0.0.1:{server.port}{path}"
     headers = {"Authorization": f"Token {token}"}
-    async with websockets.connect(address, additional_headers=headers, proxy=None) as ws:
+    patience = {"open_timeout": PATIENCE, "ping_interval": None}
+    async with websockets.connect(address, additional_headers=headers, proxy=None, **patience) as ws:
         await ws.send(json.dumps(message))
         await ws.recv()
 

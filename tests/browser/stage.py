@@ -17,7 +17,7 @@ SWITCHES = (
     "--disable-sync",
 )
 # Milliseconds; generous, since nothing waits for their end.
-PATIENCE = 30_000
+PATIENCE = 120_000
 
 
 class Site:
@@ -106,9 +106,9 @@ def log_in(page, site):
     page.wait_for_url(f"{site.url}/")
 
 
-def until(condition, seconds=30):
+def until(condition):
     """Wait until something has come true that no window shows."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE / 1000
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.05)

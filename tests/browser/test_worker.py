@@ -49,7 +49,7 @@ def test_windows_on_two_servers_agree_and_survive_their_workers(grown, windows):
         first.stop(signal.SIGKILL)
         choice(other, "Tea").click()
         with worker(grown):
-            until(lambda: votes(other, "Tea") == votes(one, "Tea") == before + 2, 90)
+            until(lambda: votes(other, "Tea") == votes(one, "Tea") == before + 2)
             choice(one, "Tea").click()
             until(lambda: votes(other, "Tea") == votes(one, "Tea") == before + 3)
             assert agrees(one, grown)

@@ -31,14 +31,43 @@ from core.bindings.telling import desk
 from core.routing import websocket_urlpatterns
 from core.sockets import websocket_application
 
-TIMEOUT: Final = 10.0
-"""Seconds that a reply or an event may take."""
+TIMEOUT: Final = 30.0
+"""Seconds that anything may take, on a machine that does other things as well; nothing waits for their end."""
+
+
+class PatientCommunicator(WebsocketCommunicator):
+    """Waits for ``TIMEOUT`` seconds where Channels' own waits for one, which a busy machine may take for anything.
+
+    Arguments have the names that they have there.
+    """
+
+    async def connect(self, timeout: float = TIMEOUT) -> tuple[bool, Any]:  # noqa: ASYNC109
+        """Open the socket; return whether it was accepted, and the subprotocol or the code of the refusal."""
+        connected: tuple[bool, Any] = await super().connect(timeout)
+        return connected
+
+    async def receive_output(self, timeout: float = TIMEOUT) -> dict[str, Any]:  # noqa: ASYNC109
+        """Return the next message of the protocol."""
+        message: dict[str, Any] = await super().receive_output(timeout)
+        return message
+
+    async def receive_from(self, timeout: float = TIMEOUT) -> Any:  # noqa: ASYNC109
+        """Return the next text."""
+        return await super().receive_from(timeout)
+
+    async def receive_json_from(self, timeout: float = TIMEOUT) -> Any:  # noqa: ASYNC109
+        """Return what the next text holds."""
+        return await super().receive_json_from(timeout)
+
+    async def disconnect(self, code: int = 1000, timeout: float = TIMEOUT) -> None:  # noqa: ASYNC109
+        """Close the socket, and wait until the application has ended."""
+        await super().disconnect(code, timeout)
 
 
 class Socket:
     """A client of the resource socket. Made by ``socket``."""
 
-    def __init__(self, communicator: WebsocketCommunicator) -> None:
+    def __init__(self, communicator: PatientCommunicator) -> None:
         self.communicator = communicator
         """What is underneath, for a test of something unusual."""
         self._ids = itertools.count(1)
@@ -71,11 +100,15 @@ class Socket:
                         self._events.remove(message)
                         payload: dict[str, Any] = message["payload"]
                         return payload
-                self._take(await self.communicator.receive_json_from(TIMEOUT))
+                self._take(await self.communicator.receive_json_from())
 
     async def events(self, stream: str | None = None) -> list[dict[str, Any]]:
-        """Return the payloads of all events of what has been committed so far and that were not yet taken."""
-        await asyncio.to_thread(dispatcher.wait_until_idle, TIMEOUT)
+        """Return the payloads of all events of what has been committed so far and that were not yet taken.
+
+        Raises ``TimeoutError`` if they are still being told.
+        """
+        if not await asyncio.to_thread(dispatcher.wait_until_idle, TIMEOUT):
+            raise TimeoutError(f"After {TIMEOUT:g} s there is still something to be told.")
         await self._barrier()
         taken = [each for each in self._events if stream in {None, each["stream"]}]
         self._events = deque(each for each in self._events if each not in taken)
@@ -85,7 +118,7 @@ class Socket:
         """Wait until the server closes the socket, and return the code that it gives."""
         async with asyncio.timeout(TIMEOUT):
             while True:
-                message = await self.communicator.receive_output(TIMEOUT)
+                message = await self.communicator.receive_output()
                 if message["type"] == "websocket.close":
                     code: int = message["code"]
                     return code
@@ -98,7 +131,7 @@ class Socket:
 
     async def _reply(self, request_id: str) -> dict[str, Any]:
         while True:
-            message = await self.communicator.receive_json_from(TIMEOUT)
+            message = await self.communicator.receive_json_from()
             if not self._take(message) and message["payload"].get("request_id") == request_id:
                 payload: dict[str, Any] = message["payload"]
                 return payload
@@ -107,7 +140,7 @@ class Socket:
         """Wait until everything that was sent before has arrived."""
         number = next(self._ids)
         await self.communicator.send_json_to({"ping": number})
-        while (message := await self.communicator.receive_json_from(TIMEOUT)) != {"pong": number}:
+        while (message := await self.communicator.receive_json_from()) != {"pong": number}:
             self._take(message)
 
 
@@ -125,8 +158,8 @@ async def socket(
     if user is not None:
         sent["cookie"] = f"{settings.SESSION_COOKIE_NAME}={await sync_to_async(_session)(user)}"
     pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
-    communicator = WebsocketCommunicator(websocket_application(routes), path, headers=pairs)
-    connected, _ = await communicator.connect(TIMEOUT)
+    communicator = PatientCommunicator(websocket_application(routes), path, headers=pairs)
+    connected, _ = await communicator.connect()
     if not connected or await _is_refused(communicator):
         raise AssertionError(f"There is no socket for this caller at {path}. Is CORE_BINDINGS_ENABLED true?")
     try:
@@ -147,10 +180,10 @@ def _session(user: Any) -> str:
     return key
 
 
-async def _is_refused(communicator: WebsocketCommunicator) -> bool:
+async def _is_refused(communicator: PatientCommunicator) -> bool:
     """Tell whether the server closes the socket at once, by a ping that it would answer otherwise."""
     await communicator.send_json_to({"ping": 0})
-    message = await communicator.receive_output(TIMEOUT)
+    message = await communicator.receive_output()
     return bool(message["type"] == "websocket.close")
 
 

@@ -31,7 +31,7 @@ def python(*arguments, env_file=os.devnull, **environment):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
 
 

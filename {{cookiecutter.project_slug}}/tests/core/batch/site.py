@@ -26,6 +26,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 calls = []
 """What was called, in order; a test empties it."""
 barrier = threading.Barrier(2)
+"""Who comes to ``meet`` waits for so many. A test sets another one where it wants more."""
 
 
 @api_view(METHODS)
@@ -245,8 +246,12 @@ def reads(request):
 
 
 def meet(request):
-    barrier.wait(5)
-    return HttpResponse("met")
+    """Wait for the others, read the database, and tell the thread."""
+    calls.append("began")
+    barrier.wait(60)
+    calls.append("ended")
+    Tag.objects.exists()
+    return HttpResponse(threading.current_thread().name, content_type="text/plain")
 
 
 class TwicePerMinute(AnonRateThrottle):

@@ -23,8 +23,14 @@ def threads():
 @concurrent
 class TestAtTheSameTime:
     @pytest.fixture(autouse=True)
-    def _served(self, served):
-        served.barrier.reset()
+    def meeting(self, served, monkeypatch):
+        """Returns a function that says how many have to be there at the same time for those at ``/meet/`` to go on."""
+
+        def of(number):
+            monkeypatch.setattr(served, "barrier", threading.Barrier(number))
+
+        of(2)
+        return of
 
     def test_neighbouring_reads_meet_under_order(self, post):
         """Each waits for the other: one after another they would wait for ever."""
@@ -33,21 +39,23 @@ class TestAtTheSameTime:
     def test_without_order_writes_and_reads_meet(self, post):
         assert post(get("/meet/"), write("/echo/"), get("/meet/"), ordered=False).codes == [200, 200, 200]
 
-    def test_ten_slow_reads_are_shared_out(self, post):
-        results = post(*[get("/slow/")] * 10)
+    def test_ten_slow_reads_are_shared_out(self, post, meeting):
+        meeting(5)
+        results = post(*[get("/meet/")] * 10)
         assert results.codes == [200] * 10
-        assert len({results.json(number)["thread"] for number in range(10)}) > 3
+        assert len({each["body"] for each in results}) >= 5
 
-    def test_no_more_at_once_than_workers(self, post, settings, served):
+    def test_no_more_at_once_than_workers(self, post, settings, served, meeting):
         settings.CORE = {"BATCH": {"MAX_WORKERS": 3}}
-        results = post(*[get("/slow/")] * 9)
+        meeting(3)
+        results = post(*[get("/meet/")] * 9)
         assert results.codes == [200] * 9
         running = most = 0
         for call in served.calls:
             running += 1 if call == "began" else -1
             most = max(most, running)
-        assert 2 <= most <= 3
-        assert len(threads()) <= 9  # of this pool at most two; one of another test may be ending
+        assert most == 3
+        assert len(workers.pool._executor._threads) == 2
 
     def test_with_one_worker_nothing_runs_at_once(self, post, settings, served):
         settings.CORE = {"BATCH": {"MAX_WORKERS": 1}}
@@ -84,18 +92,19 @@ class TestAtTheSameTime:
         assert results.codes == [201] * 30
         assert Tag.objects.count() == 30
 
-    def test_a_helper_gives_its_connections_back(self, post, served):
-        post(*[get("/slow/")] * 10)
+    def test_a_helper_gives_its_connections_back(self, post, served, meeting):
+        meeting(10)
+        assert post(*[get("/meet/")] * 10).codes == [200] * 10
         left = []
         waiting = threading.Barrier(10)
 
         def look():
-            waiting.wait(5)
+            waiting.wait(60)
             left.extend(each.connection for each in connections.all(initialized_only=True))
 
         size = 9
         futures = [workers.pool._sized(size).submit(look) for _ in range(size)]
-        waiting.wait(5)
+        waiting.wait(60)
         for future in futures:
             future.result()
         assert left
@@ -139,10 +148,11 @@ class TestCrew:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            workers.run(Schedule([set() for _ in range(50)]), work, 3)
-        assert len(done) < 10
+            workers.run(Schedule([set() for _ in range(1000)]), work, 3)
+        assert len(done) < 500
 
-    def test_quick_items_need_no_helper(self):
+    def test_quick_items_need_no_helper(self, monkeypatch):
+        monkeypatch.setattr(workers, "PATIENCE", 60)  # whatever else the machine does meanwhile, this is quick
         names = set()
         workers.run(Schedule([set() for _ in range(200)]), lambda item: names.add(threading.current_thread().name), 4)
         assert names == {threading.current_thread().name}
@@ -193,19 +203,25 @@ def test_ten_thousand_batches_leave_neither_thread_nor_connection(served, settin
     settings.CORE = {"BATCH": {"MAX_WORKERS": 4}}
     settings.MIDDLEWARE = []
     view = BatchView.as_view()
-    batch = {"batch": [get(f"/reads/?n={number}") for number in range(2)]}
+    apart, together = ({"batch": [get(path)] * 2} for path in ("/reads/", "/meet/"))
 
-    def run():
+    def run(number):
+        # How often a helper comes in time is up to the machine; where both items have to meet, there is one.
+        batch = apart if number % 8 else together
         response = view(APIRequestFactory().post("/api/batch/", batch, format="json"))
         assert [each["code"] for each in response.data] == [200] * 2
         helped.update(each["body"] for each in response.data)
 
-    for _ in range(50):
-        run()
+    for number in range(50):
+        run(number)
     before = Held()
-    for _ in range(10_000):
-        run()
+    for number in range(10_000):
+        run(number)
     after = Held()
+    deadline = time.monotonic() + 60
+    while after.sessions > before.sessions + 4 and time.monotonic() < deadline:  # they take a moment to end
+        time.sleep(0.1)
+        after = Held()
     assert len(equipped) > 1000  # helpers took part, with connections of their own
     assert {name.startswith("core-batch") for name in helped} == {True, False}
     assert len([thread for thread in threads() if thread in workers.pool._executor._threads]) <= 3
@@ -216,11 +232,11 @@ def test_ten_thousand_batches_leave_neither_thread_nor_connection(served, settin
     waiting = threading.Barrier(4)
 
     def look():
-        waiting.wait(5)
+        waiting.wait(60)
         left.extend(each.connection for each in connections.all(initialized_only=True))
 
     looks = [workers.pool._sized(3).submit(look) for _ in range(3)]
-    waiting.wait(5)
+    waiting.wait(60)
     for each in looks:
         each.result()
     assert set(left) <= {None}

@@ -166,7 +166,7 @@ async def test_an_async_action_does_not_wait_for_that_of_another_stream(serve_st
         async def slow(self, data=None, **kwargs):
             def wait():
                 begun.set()
-                return go_on.wait(10)
+                return go_on.wait(60)
 
             return await sync_to_async(wait)()
 
@@ -178,10 +178,10 @@ async def test_an_async_action_does_not_wait_for_that_of_another_stream(serve_st
     async with socket(demultiplexer=serve_streams(slow=Slow, quick=Quick)) as ws:
         slow = {"stream": "slow", "payload": {"action": "slow", "request_id": "slow"}}
         await ws.communicator.send_json_to(slow)
-        assert await asyncio.to_thread(begun.wait, 10)
+        assert await asyncio.to_thread(begun.wait, 60)
         assert (await ws.request("quick", "count"))["data"] == {"count": 0}
         go_on.set()
-        assert (await ws.communicator.receive_json_from(10))["payload"]["data"] is True
+        assert (await ws.communicator.receive_json_from())["payload"]["data"] is True
 
 
 def test_a_permission_that_says_nothing_names_what_it_lacks():

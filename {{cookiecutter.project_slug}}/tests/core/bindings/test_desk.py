@@ -42,7 +42,7 @@ class Database:
     def rights_of(self, credentials):
         self.asked.append({each.key for each in credentials})
         self.came.set()
-        assert self.slow.wait(10)
+        assert self.slow.wait(60)
         if self.failures:
             self.failures -= 1
             raise OperationalError("as asked")
@@ -68,11 +68,11 @@ def desk(out):
     desk = Desk(lambda pairs: out.extend(text for socket, text in pairs if not socket.barred))
     yield desk
     rest(desk)
-    assert desk.threads.give_back(10)
+    assert desk.threads.give_back(60)
 
 
 def rest(desk):
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while desk.busy:
         assert time.monotonic() < until
         time.sleep(0.001)
@@ -95,7 +95,7 @@ def test_who_has_lost_the_right_to_be_there_is_barred_before_anything_goes_out(d
 def test_what_comes_while_the_database_is_asked_is_asked_for_together_and_keeps_its_order(desk, database, out):
     database.slow.clear()
     put(desk, out, Listener("a"), "first")
-    assert database.came.wait(10)
+    assert database.came.wait(60)
     for number in range(20):
         put(desk, out, Listener(f"{number}"), f"{number}")
     database.slow.set()
@@ -109,7 +109,7 @@ def test_the_reply_to_who_has_just_been_looked_up_is_not_asked_about_and_overtak
     assert (out, database.asked) == (["reply", "then reply"], [])
     database.slow.clear()
     put(desk, out, Listener("a"), "event")
-    assert database.came.wait(10)
+    assert database.came.wait(60)
     put(desk, out, Listener("a"), "another reply", ask=False)
     assert len(out) == 2
     database.slow.set()

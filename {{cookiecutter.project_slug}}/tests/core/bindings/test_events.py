@@ -242,14 +242,14 @@ class TestCommits:
                 with transaction.atomic():
                     question.save()
                     begun.set()
-                    assert go_on.wait(10)
+                    assert go_on.wait(60)
             finally:
                 connections.close_all()
 
         async with socket() as ws:
             await ws.subscribe("questions", "update")
             writing = asyncio.create_task(sync_to_async(write, thread_sensitive=False)())
-            assert await asyncio.to_thread(begun.wait, 10)
+            assert await asyncio.to_thread(begun.wait, 60)
             assert await ws.events() == []
             go_on.set()
             await writing
@@ -323,16 +323,32 @@ class TestCommits:
             raise RuntimeError("as asked")
 
         monkeypatch.setattr(module, "evaluate", failing)
+        started = []
+
+        class Timer(threading.Timer):
+            """One that is far from its end."""
+
+            def __init__(self, interval, function):
+                super().__init__(60, function)
+                started.append(self)
+
+        async with asyncio.timeout(60):
+            while dispatcher._timer is not None:  # an earlier test's
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr(threading, "Timer", Timer)
         async with socket() as ws:
             for votes in range(10):
                 await ws.subscribe("choices", "update", filter={"votes__gte": -votes})
             await Choice.objects.aupdate(votes=1)
             await ws.events()
             assert len(dispatcher._owing) == 10
-            assert len([each for each in threading.enumerate() if isinstance(each, threading.Timer)]) == 1
+            (timer,) = started
         assert not dispatcher._owing
+        timer.cancel()
+        timer.function()  # the next one who is owed something has one of their own
 
-    async def test_events_of_one_row_come_in_the_order_of_commits(self, question):
+    async def test_events_of_one_row_come_in_the_order_of_commits(self, question, monkeypatch):
+        monkeypatch.setattr(module, "LATE", 60)  # nobody is so far behind that several commits are told as one
         choice = await question.choices.afirst()
 
         def write():
@@ -355,7 +371,7 @@ class TestCommits:
         def waiting(*args):
             if not begun.is_set():
                 begun.set()
-                assert go_on.wait(10)
+                assert go_on.wait(60)
             evaluate(*args)
 
         monkeypatch.setattr(module, "evaluate", waiting)
@@ -370,7 +386,7 @@ class TestCommits:
         async with socket() as ws:
             await ws.subscribe("questions", "update")
             await question.asave()
-            assert await asyncio.to_thread(begun.wait, 10)
+            assert await asyncio.to_thread(begun.wait, 60)
             for _ in range(5):
                 await question.asave()
             go_on.set()
@@ -383,7 +399,7 @@ class TestCommits:
         async with socket() as slow, socket(author) as other:
             await slow.subscribe("questions", "update")
             await question.asave()
-            assert await asyncio.to_thread(begun.wait, 10)
+            assert await asyncio.to_thread(begun.wait, 60)
             await other.subscribe("choices", "update")
             await choice.asave()
             assert (await other.event())["pk"] == choice.pk
@@ -755,14 +771,14 @@ class TestCost:
             await asyncio.wrap_future(joined)
         await question.asave()
         async with socket():  # its end waits until all has been told
-            await asyncio.to_thread(dispatcher.wait_until_idle, 10)
+            await asyncio.to_thread(dispatcher.wait_until_idle, 60)
         assert {len(listener.texts) for listener in listeners} == {2}  # the confirmation and the event
         assert len({id(listener.texts[1]) for listener in listeners}) == 1
         assert len(rendered) == 1
         assert [len(each) for each in queries] == [2]  # the row and its choices
         for listener in listeners:
             dispatcher.leave_all(listener, [interest])
-        await asyncio.to_thread(dispatcher.wait_until_idle, 10)
+        await asyncio.to_thread(dispatcher.wait_until_idle, 60)
         assert len(dispatcher) == 0
 
     async def test_a_known_caller_costs_two_queries_more(self, question, author, queries):
@@ -773,7 +789,9 @@ class TestCost:
             assert [len(each) for each in queries] == [4]  # the user and the session; five are the most there may be
 
     @pytest.mark.parametrize("count", [2, 12])
-    async def test_any_number_of_known_callers_cost_three_queries_more(self, question, queries, count):
+    async def test_any_number_of_known_callers_cost_three_queries_more(self, question, queries, count, monkeypatch):
+        monkeypatch.setattr(module, "FRESH", 60)  # however long it takes to tell all of them
+
         def header(number):
             user = User.objects.create_user(f"user {number}")
             return user, {"authorization": f"Token {Token.objects.create(user=user).key}"}
@@ -812,20 +830,27 @@ class TestCost:
             await question.adelete()
             assert [event["action"] for event in await ws.events()] == ["delete"]
 
-    async def test_no_connection_is_held_by_an_idle_socket(self, question, author):
+    async def test_no_connection_is_held_by_an_idle_socket(self, question, author, monkeypatch):
         from core.bindings.demultiplexer import workers
         from core.bindings.telling import desk
-        from core.bindings.workers import IDLE
+        from core.bindings.workers import Workers
 
+        taken, hold = set(), Workers._hold
+
+        def noted(self, holding):
+            hold(self, holding)
+            if holding:
+                taken.add(self)
+
+        monkeypatch.setattr(Workers, "_hold", noted)
         async with socket(author) as ws:
             await subscribed(ws, "questions")
             await ws.request("questions", "list")
             held = (workers, dispatcher.threads, desk.threads)
-            assert sum(threads._holding for threads in held)
-            deadline = asyncio.get_running_loop().time() + IDLE + 5
-            while sum(threads._holding for threads in held):
-                assert asyncio.get_running_loop().time() < deadline
-                await asyncio.sleep(0.05)
+            assert taken.intersection(held)
+            async with asyncio.timeout(60):
+                while sum(threads._holding for threads in held):
+                    await asyncio.sleep(0.05)
 
 
 class TestFaults:

@@ -37,7 +37,7 @@ async def test_a_session_that_ends_elsewhere_while_a_commit_is_looked_at_hears_n
         await ws.subscribe("questions", "create")
         monkeypatch.setattr(Sight, "rows", ending)
         await Question.objects.acreate(question_text="Secret?", owner=author, published=False)
-        message = await ws.communicator.receive_output(10)
+        message = await ws.communicator.receive_output()
         assert (message["type"], message.get("code")) == ("websocket.close", CloseCode.NOT_AUTHENTICATED)
 
 

@@ -134,6 +134,6 @@ async def test_nobody_waits_for_long_for_another_process(settings, monkeypatch):
     settings.CORE = {"CACHING": {"FILL_WAIT": 0.1}}
     monkeypatch.setattr(turns, "claim", lambda store, key: False)
     monkeypatch.setattr(turns, "is_claimed", lambda store, key: True)
-    response = await asyncio.wait_for(AsyncClient().get("/counted/"), 10)
+    response = await asyncio.wait_for(AsyncClient().get("/counted/"), 60)
     assert response.content == b"0"
     assert "Age" not in response

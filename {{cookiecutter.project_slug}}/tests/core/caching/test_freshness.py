@@ -130,7 +130,7 @@ def test_a_racing_fill_does_not_outlive_the_write(api, use, shelf):
             if self.action == "list" and not written.is_set():
                 args = (list(args[0]),)
                 read.set()
-                assert written.wait(10)
+                assert written.wait(60)
             return super().get_serializer(*args, **kwargs)
 
     use(books=Slow)
@@ -144,7 +144,7 @@ def test_a_racing_fill_does_not_outlive_the_write(api, use, shelf):
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert read.wait(10)
+    assert read.wait(60)
     Book.objects.update(pages=8)
     written.set()
     thread.join()

@@ -7,7 +7,7 @@ from channels.layers import get_channel_layer
 
 from core.changes import doorbell, listening
 
-PATIENCE = 5
+PATIENCE = 30
 
 
 class Deaf:

@@ -346,6 +346,7 @@ def test_generic_views_that_are_no_viewsets_have_tags_and_conditions_too(api, se
         tag = tag_of(api, path)
         assert api.get(path, HTTP_IF_NONE_MATCH=tag).status_code == 304
         assert api.head(path)["ETag"] == tag
+        assert ("Age" in api.get(path)) is (mixin is CacheResponseAndETAGMixin)
     assert api.post("/books/", {"title": "new"}).status_code == 201
     for ask, change in ((api.put, {"title": "a"}), (api.patch, {"title": "b"})):
         old = tag_of(api, url)

@@ -19,7 +19,7 @@ def together(count, work):
 
     def run(number):
         try:
-            start.wait(10)
+            start.wait(60)
             results[number] = work(number)
         finally:
             connection.close()

@@ -10,7 +10,7 @@ from core.reactive.catching_up import Letter
 from core.reactive.protocol import DIFFERENCE, NOTICE
 from core.sockets.credentials import Credential, Rights
 
-PATIENCE = 10
+PATIENCE = 60
 
 
 class Socket:

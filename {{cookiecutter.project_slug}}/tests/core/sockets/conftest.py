@@ -3,11 +3,11 @@
 from contextlib import asynccontextmanager
 
 import pytest
-from channels.testing import WebsocketCommunicator
 from django.test import Client
 from django.urls import path
 
 from core.sockets import SocketConsumer, websocket_application
+from core.testing import PatientCommunicator
 
 
 class Echo(SocketConsumer):
@@ -33,7 +33,7 @@ def open_socket():
     async def opened(**headers):
         headers = {"host": "testserver", "origin": "http://testserver", **headers}
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        ws = WebsocketCommunicator(application, "/ws/", headers=pairs)
+        ws = PatientCommunicator(application, "/ws/", headers=pairs)
         accepted, _ = await ws.connect()
         assert accepted
         try:

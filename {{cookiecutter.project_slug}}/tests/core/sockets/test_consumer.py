@@ -175,7 +175,7 @@ async def test_a_server_that_blocks_while_it_writes_holds_nobody_up():
         await asyncio.sleep(0)
     assert events == ["websocket.accept", "went on", "websocket.send"]
     inbox.put_nowait({"type": "websocket.disconnect", "code": 1006})
-    await asyncio.wait_for(serving, 5)
+    await asyncio.wait_for(serving, 60)
 
 
 def test_an_attribute_that_a_consumer_does_not_have_is_refused_by_name():

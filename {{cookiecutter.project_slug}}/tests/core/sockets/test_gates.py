@@ -9,6 +9,7 @@ from django.urls import path
 from rest_framework.authtoken.models import Token
 
 from core.sockets import is_allowed_origin, websocket_application
+from core.testing import TIMEOUT
 
 
 class WhoAmI(AsyncWebsocketConsumer):
@@ -28,9 +29,9 @@ async def first_message(path="/ws/", **headers):
     socket = WebsocketCommunicator(
         application, path, headers=[(name.encode(), value.encode()) for name, value in headers.items()]
     )
-    accepted, _ = await socket.connect()
+    accepted, _ = await socket.connect(TIMEOUT)
     assert accepted  # a refusal accepts, so that a browser sees its code
-    message = await socket.receive_output()
+    message = await socket.receive_output(TIMEOUT)
     await socket.disconnect()
     return message
 
