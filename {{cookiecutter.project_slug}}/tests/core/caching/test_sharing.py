@@ -521,17 +521,23 @@ def test_headers_tell_the_truth(api, use, shelf, monkeypatch):
     assert api.get("/books/")["Age"] in {"7", "6"}
 
 
-def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips, monkeypatch):
-    kept = []
+@pytest.fixture
+def kept(monkeypatch):
+    """The timeouts of the entries that are kept, in their order."""
+    timeouts = []
     backend = type(cache._connections[cache._alias])
     standing = backend.set
 
     def set_(self, key, value, timeout=None, **kwargs):
         if key.startswith(PREFIX):
-            kept.append(timeout)
+            timeouts.append(timeout)
         return standing(self, key, value, timeout, **kwargs)
 
     monkeypatch.setattr(backend, "set", set_)
+    return timeouts
+
+
+def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, kept):
     decorator = cache_response("keeps")
 
     def sharing(seconds):
@@ -568,18 +574,8 @@ def test_an_entry_ends_with_its_timeout_each_view_having_its_own(api, use, trips
 
 
 @pytest.mark.parametrize("seconds", [900, 0, None])
-def test_who_names_no_timeout_has_that_of_the_settings(api, use, settings, monkeypatch, seconds):
+def test_who_names_no_timeout_has_that_of_the_settings(api, use, settings, kept, seconds):
     """The decorator and both methods of the mixin, read when an answer is kept; one's own goes before it."""
-    kept = []
-    backend = type(cache._connections[cache._alias])
-    standing = backend.set
-
-    def set_(self, key, value, timeout=None, **kwargs):
-        if key.startswith(PREFIX):
-            kept.append(timeout)
-        return standing(self, key, value, timeout, **kwargs)
-
-    monkeypatch.setattr(backend, "set", set_)
     own = type("Own", (CachedBooks,), {"list_cache_timeout": 60, "object_cache_timeout": None})
     use(books=CachedBooks, own=own, city=view_of(lambda request: Response("x")))
     settings.CORE = {"CACHING": {"DEFAULT_CACHE_RESPONSE_TIMEOUT": seconds}}
